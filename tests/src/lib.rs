@@ -1,0 +1,8 @@
+//! What the tests share: worlds of nodes in memory, recordings of real programs, real programs as peers.
+
+pub mod children;
+pub mod namespace;
+pub mod pyre;
+pub mod recording;
+pub mod solo;
+pub mod world;

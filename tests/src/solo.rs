@@ -1,0 +1,1 @@
+//! One node alone with hand-made connections.

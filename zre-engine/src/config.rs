@@ -1,0 +1,102 @@
+//! What a node is told before it lives: its name, its clocks, its limits.
+
+use alloc::{string::String, vec::Vec};
+use core::time::Duration;
+use uuid::Uuid;
+
+/// How a node behaves. Start from `Config::default()` and change what you need; [`Node::new`](crate::Node::new) checks
+/// it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The node's name, 1 to 255 octets. Default: the first six hex digits of the UUID. Names are not unique.
+    pub name: Option<String>,
+    /// The node's UUID. Default: made from the seed.
+    pub uuid: Option<Uuid>,
+    /// Headers that peers see in ENTER, in this order: names of 1 to 255 octets, none twice.
+    pub headers: Vec<(String, String)>,
+    /// Time between beacons; the first goes out at once. Default 1 s.
+    pub interval: Duration,
+    /// Silence after which a peer is asked for a sign of life. Default 5 s.
+    pub evasive: Duration,
+    /// Time from EVASIVE to SILENT. Default 5 s.
+    pub silent: Duration,
+    /// Silence after which a peer is given up: EXIT. Default 30 s.
+    pub expired: Duration,
+    /// How long `stop` waits for peers to take what is queued. Default 1 s.
+    pub linger: Duration,
+    /// Time for greeting and ZMTP handshake of an inbound connection, and once more for the HELLO after it. Default 5 s.
+    pub handshake: Duration,
+    /// Time in which a peer must be reached once it said HELLO, and a stranger must say HELLO. Default 10 s.
+    pub introduction: Duration,
+    /// ZMTP heartbeats on our outgoing connections: off by default.
+    pub heartbeat: Option<Duration>,
+    /// What a peer may cost.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: None,
+            uuid: None,
+            headers: Vec::new(),
+            interval: Duration::from_secs(1),
+            evasive: Duration::from_secs(5),
+            silent: Duration::from_secs(5),
+            expired: Duration::from_secs(30),
+            linger: Duration::from_secs(1),
+            handshake: Duration::from_secs(5),
+            introduction: Duration::from_secs(10),
+            heartbeat: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what others can make a node hold. Lengths are in octets.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Content of one message, all frames together. Default 16 MiB.
+    pub message: usize,
+    /// Content frames of one message. Default 64.
+    pub frames: usize,
+    /// A HELLO, ours included. Default 64 KiB.
+    pub hello: usize,
+    /// Groups in a HELLO. Default 256.
+    pub groups: usize,
+    /// Headers in a HELLO. Default 128.
+    pub headers: usize,
+    /// One header's value. Default 8 KiB.
+    pub header_value: usize,
+    /// A READY or another command of the handshake. Default 512.
+    pub ready: usize,
+    /// What may wait for one peer, each message counted with 64 octets more. Default 8 MiB. A message within the other
+    /// limits is always taken by an empty queue.
+    pub send_queue: usize,
+    /// Events that wait for the application; beyond that, senders are made to wait. Default 16 MiB.
+    pub events: usize,
+    /// Peers known at a time. Default 1024.
+    pub peers: usize,
+    /// Inbound connections at a time beyond two for each place in `peers`. Default 128.
+    pub spare_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: 16 << 20,
+            frames: 64,
+            hello: 64 << 10,
+            groups: 256,
+            headers: 128,
+            header_value: 8 << 10,
+            ready: 512,
+            send_queue: 8 << 20,
+            events: 16 << 20,
+            peers: 1024,
+            spare_connections: 128,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The frames of a WHISPER or SHOUT.
+
+use alloc::{string::String, vec::Vec};
+use bytes::Bytes;
+use core::{fmt, ops::Deref};
+use smallvec::SmallVec;
+
+/// The frames of a message: none, one (the usual case, without an allocation) or several. Cloning shares the octets.
+///
+/// ```
+/// use zre_engine::Content;
+///
+/// let one: Content = "hello".into();
+/// let three: Content = ["a", "", "c"].into();
+/// assert_eq!((one.len(), three.len()), (1, 3));
+/// assert_eq!(one.text(), "hello");
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Content(SmallVec<[Bytes; 1]>);
+
+impl Content {
+    /// No frame at all.
+    pub fn new() -> Self {
+        Self(SmallVec::new())
+    }
+
+    /// Adds a frame at the end.
+    pub fn push(&mut self, frame: impl Into<Bytes>) {
+        self.0.push(frame.into());
+    }
+
+    /// All octets of all frames.
+    pub fn octets(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    /// The first frame as text, with U+FFFD where it is not UTF-8; empty if there is none.
+    pub fn text(&self) -> alloc::borrow::Cow<'_, str> {
+        self.0.first().map_or_else(Default::default, |frame| String::from_utf8_lossy(frame))
+    }
+
+    /// Drops the first frame.
+    pub(crate) fn remove_first(&mut self) {
+        if !self.0.is_empty() {
+            self.0.remove(0);
+        }
+    }
+}
+
+impl Deref for Content {
+    type Target = [Bytes];
+
+    fn deref(&self) -> &[Bytes] {
+        &self.0
+    }
+}
+
+impl<'a> IntoIterator for &'a Content {
+    type Item = &'a Bytes;
+    type IntoIter = core::slice::Iter<'a, Bytes>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+impl From<Bytes> for Content {
+    fn from(frame: Bytes) -> Self {
+        Self(SmallVec::from_buf([frame]))
+    }
+}
+
+impl From<&str> for Content {
+    fn from(frame: &str) -> Self {
+        Bytes::copy_from_slice(frame.as_bytes()).into()
+    }
+}
+
+impl From<&[u8]> for Content {
+    fn from(frame: &[u8]) -> Self {
+        Bytes::copy_from_slice(frame).into()
+    }
+}
+
+impl From<String> for Content {
+    fn from(frame: String) -> Self {
+        Bytes::from(frame).into()
+    }
+}
+
+impl From<Vec<u8>> for Content {
+    fn from(frame: Vec<u8>) -> Self {
+        Bytes::from(frame).into()
+    }
+}
+
+impl From<Vec<Bytes>> for Content {
+    fn from(frames: Vec<Bytes>) -> Self {
+        Self(frames.into())
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Content {
+    fn from(frames: [&str; N]) -> Self {
+        frames.into_iter().map(|frame| Bytes::copy_from_slice(frame.as_bytes())).collect()
+    }
+}
+
+impl<const N: usize> From<[Bytes; N]> for Content {
+    fn from(frames: [Bytes; N]) -> Self {
+        frames.into_iter().collect()
+    }
+}
+
+impl FromIterator<Bytes> for Content {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(frames: I) -> Self {
+        Self(frames.into_iter().collect())
+    }
+}

@@ -1,0 +1,97 @@
+//! What the driver tells a node.
+
+use crate::id::{ConnId, LinkId, ListenerId};
+use bytes::Bytes;
+use core::net::{IpAddr, SocketAddr};
+use zre_proto::Endpoint;
+
+/// Something that happened outside. Any input may come at any time.
+#[derive(Debug, Clone)]
+pub enum Input<'a> {
+    /// A socket listens.
+    Listening {
+        /// The driver's number for it.
+        listener: ListenerId,
+        /// What connects to it.
+        kind: ListenerKind,
+        /// Where, with the real port.
+        at: Endpoint,
+        /// What peers are told instead, where they reach the socket by another address (NAT).
+        advertise: Option<Endpoint>,
+    },
+    /// An interface is there: beacons go out on it. Again for the same link: its address changed.
+    LinkUp {
+        /// The driver's number for it.
+        link: LinkId,
+        /// The node's address on it.
+        address: IpAddr,
+        /// The mailbox that peers on this link connect to.
+        mailbox: ListenerId,
+    },
+    /// An interface is gone.
+    LinkDown {
+        /// Which.
+        link: LinkId,
+    },
+    /// A UDP datagram came.
+    Datagram {
+        /// On which link.
+        link: LinkId,
+        /// From where.
+        from: SocketAddr,
+        /// Its octets.
+        data: &'a [u8],
+    },
+    /// A connection that the node asked for ([`Action::Connect`](crate::Action::Connect)) stands.
+    Connected {
+        /// Which.
+        conn: ConnId,
+        /// Our own end of it: what HELLO tells the peer.
+        local: Endpoint,
+    },
+    /// Octets came, in a chunk of any size.
+    Received {
+        /// On which connection.
+        conn: ConnId,
+        /// The octets. Payloads become slices of it.
+        data: Bytes,
+    },
+    /// A connection is gone, or could not be made.
+    Closed {
+        /// Which.
+        conn: ConnId,
+        /// Why.
+        cause: IoCause,
+    },
+    /// The deadline of [`Node::poll_timeout`](crate::Node::poll_timeout) has come (or any other time: it does no harm).
+    Timeout,
+}
+
+/// What a listener is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerKind {
+    /// Peers connect here (a ROUTER).
+    Mailbox,
+}
+
+/// Why a connection is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IoCause {
+    /// The other side closed it in an orderly way.
+    Finished,
+    /// It was torn down in the middle.
+    Reset,
+    /// Nobody listens there.
+    Refused,
+    /// No way leads there.
+    Unreachable,
+    /// Nothing came back in time.
+    TimedOut,
+    /// The host's name is not known.
+    Unresolved,
+    /// The driver ran out of descriptors, memory or ports.
+    Exhausted,
+    /// Anything else.
+    Other,
+}

@@ -1,0 +1,438 @@
+//! Connections: attempts and handshakes, breaks, and whose connection takes whose place (protocol notes: RFC 23 for
+//! the handshake, RFC 36 "Peer-to-peer" for what each connection is for).
+
+use super::{
+    Node, Phase,
+    conns::{Conn, Role},
+    peer::{Out, Peer, ProbeWhy},
+    timers::Timer,
+};
+use crate::{
+    Address,
+    action::Action,
+    error::{AcceptError, CloseReason, InputError, Violation},
+    event::{Event, ExitReason},
+    id::{ConnId, PeerId},
+    input::IoCause,
+    log::log,
+    time::Instant,
+    zmtp::{Connection, ConnectionConfig, PeerInfo, SocketType},
+};
+use alloc::{format, string::String, vec};
+use bytes::Bytes;
+use core::time::Duration;
+use zre_proto::{limits::IDENTITY_LEN, message::Body};
+
+/// The property by which nodes of this implementation know each other.
+const OURS: &str = "X-ZRE";
+
+const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+const BACKOFF_MOST: Duration = Duration::from_secs(30);
+
+impl Node {
+    fn zmtp_config(&self, socket_type: SocketType) -> ConnectionConfig {
+        let identity = if socket_type == SocketType::Dealer { self.me.identity() } else { Bytes::new() };
+        let limits = &self.config.limits;
+        ConnectionConfig {
+            properties: vec![(OURS, Bytes::from_static(b"1"))],
+            handshake: self.config.handshake,
+            heartbeat: self.config.heartbeat.filter(|_| socket_type == SocketType::Dealer),
+            command_limit: limits.ready,
+            first_frame_limit: limits.hello,
+            content_limit: limits.message,
+            frames_limit: limits.frames,
+            ..ConnectionConfig::new(socket_type, identity)
+        }
+    }
+
+    /// Opens our connection to a peer that has none.
+    pub(super) fn connect(&mut self, id: PeerId) {
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let conn = self.conns.insert(Role::Out(id), peer.endpoint.clone(), None);
+        peer.out = Out::Connecting { conn, since: now };
+        log!(debug, "peer {id}: connecting to {} ({conn})", peer.endpoint);
+        self.actions.push_back(Action::Connect { conn, to: peer.endpoint.clone() });
+        self.schedule_peer(id);
+    }
+
+    /// Gives up what there is of our connection, and tries again at once.
+    pub(super) fn reconnect(&mut self, id: PeerId) {
+        if let Some(conn) = self.peers.get(&id).and_then(|peer| peer.out.conn()) {
+            self.close(conn, CloseReason::Abandoned);
+        }
+        self.connect(id);
+    }
+
+    pub(super) fn connected(&mut self, id: ConnId, local: Address) -> Result<(), InputError> {
+        let config = self.zmtp_config(SocketType::Dealer);
+        let now = self.now;
+        let conn = self.conns.get_mut(id).ok_or(InputError::UnknownConnection)?;
+        let Role::Out(peer_id) = conn.role else { return Err(InputError::AlreadyConnected) };
+        if conn.zmtp.is_some() {
+            return Err(InputError::AlreadyConnected);
+        }
+        conn.zmtp = Some(Connection::new(config, now));
+        let deadline = conn.zmtp.as_ref().and_then(Connection::poll_timeout);
+        self.timers.set(Timer::Connection(id), deadline, now);
+        self.actions.push_back(Action::Writable { conn: id });
+        // Only now is it known by which address the peer sees us.
+        let endpoint = local.ip().and_then(|ip| self.endpoint_on(ip, None)).unwrap_or(local);
+        let hello = Body::Hello(self.me.hello(&endpoint));
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
+        peer.out = Out::Open { conn: id, greeted: false };
+        peer.hello_at = Some(now);
+        peer.next_out = 1;
+        self.send_hello(peer_id, id, &hello);
+        self.flush_held(peer_id);
+        Ok(())
+    }
+
+    pub(super) fn accepted(&mut self, from: Address, _local: Address) -> Result<ConnId, AcceptError> {
+        let limits = &self.config.limits;
+        if self.conns.inbound() >= 2 * limits.peers + limits.spare_connections {
+            return Err(AcceptError::Full);
+        }
+        let zmtp = Connection::new(self.zmtp_config(SocketType::Router), self.now);
+        let deadline = zmtp.poll_timeout();
+        let id = self.conns.insert(Role::In(None), from, Some(zmtp));
+        log!(trace, "accepted connection {id} from {}", self.remote(id));
+        self.timers.set(Timer::Connection(id), deadline, self.now);
+        self.actions.push_back(Action::Writable { conn: id });
+        Ok(id)
+    }
+
+    /// The ZMTP handshake of a connection is done.
+    pub(super) fn handshaken(&mut self, id: ConnId, info: &PeerInfo) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.ours = info.metadata.get(OURS).is_some();
+        let ours = conn.ours;
+        match conn.role {
+            Role::Out(peer_id) => {
+                let deadline = conn.zmtp.as_ref().and_then(Connection::poll_timeout);
+                self.timers.set(Timer::Connection(id), deadline, self.now);
+                let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+                peer.out = Out::Open { conn: id, greeted: true };
+                peer.hello_at = peer.hello_at.map(|_| self.now);
+                peer.attempts = 0;
+                peer.ours |= ours;
+                self.schedule_peer(peer_id);
+            }
+            Role::In(_) => self.inbound_handshaken(id, &info.identity),
+        }
+    }
+
+    fn inbound_handshaken(&mut self, id: ConnId, identity: &[u8]) {
+        let octets: Option<[u8; 16]> = identity.get(1..).and_then(|uuid| uuid.try_into().ok());
+        let Some(peer_id) = octets.filter(|_| identity.len() == IDENTITY_LEN).map(PeerId::from_octets) else {
+            return self.violation(id, Violation::Identity { found: identity.len() });
+        };
+        if peer_id == self.me.id {
+            return self.close(id, CloseReason::IdentityConflict);
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.role = Role::In(Some(peer_id));
+        let from = conn.remote.ip();
+        let ours = conn.ours;
+        self.timers.set(Timer::Connection(id), Some(self.now + self.config.handshake), self.now);
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return self.set_reading(id, !self.throttled) };
+        if peer.ready {
+            // libzmq resumes without a HELLO.
+            self.timers.set(Timer::Connection(id), None, self.now);
+        }
+        let old = peer.inbound.filter(|_| peer.ready);
+        let old_from = old.and_then(|old| self.conns.get(old)).map(|old| old.remote.ip());
+        if old_from.is_some_and(|old_from| old_from != from) {
+            // Two from different addresses: the one that is there proves itself, or the other takes its place.
+            self.contend(peer_id, id);
+            return;
+        }
+        peer.ours |= ours;
+        self.take_inbound(peer_id, id);
+    }
+
+    /// Makes `id` the connection that a peer is heard on.
+    pub(super) fn take_inbound(&mut self, peer_id: PeerId, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let old = peer.inbound.replace(id).filter(|old| *old != id);
+        peer.orphaned = None;
+        if peer.contender == Some(id) {
+            peer.contender = None;
+        }
+        if let Some(old) = old {
+            log!(debug, "peer {peer_id}: connection {id} takes over from {old}");
+            self.close(old, CloseReason::Superseded);
+        }
+        self.set_reading(id, !self.throttled);
+    }
+
+    /// A connection from another address claims a live peer's identity: it waits while the peer is asked.
+    fn contend(&mut self, peer_id: PeerId, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let older = peer.contender.replace(id);
+        self.emit(Event::IdentityConflict { peer: peer_id });
+        self.set_reading(id, false);
+        if let Some(older) = older {
+            self.close(older, CloseReason::Superseded);
+        }
+        self.probe(peer_id, ProbeWhy::Contended);
+    }
+
+    /// The driver says that a connection is gone.
+    pub(super) fn closed(&mut self, id: ConnId, cause: IoCause) -> Result<(), InputError> {
+        let conn = self.conns.get_mut(id).ok_or(InputError::UnknownConnection)?;
+        log!(debug, "connection {id} is gone: {cause:?}");
+        if conn.closing {
+            self.release(id);
+            return Ok(());
+        }
+        if !conn.reading {
+            // What came before the end waits for the application; the end comes after it.
+            conn.ended = true;
+            return Ok(());
+        }
+        self.broke(id, cause);
+        Ok(())
+    }
+
+    /// A connection is gone, and everything that came on it has been taken.
+    pub(super) fn broke(&mut self, id: ConnId, cause: IoCause) {
+        let _ = cause;
+        let unsent = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::unsent);
+        let Some(conn) = self.release(id) else { return };
+        match conn.role {
+            Role::Out(peer_id) => self.outgoing_broke(peer_id, id, unsent),
+            Role::In(Some(peer_id)) => self.inbound_broke(peer_id, id),
+            Role::In(None) => {}
+        }
+    }
+
+    fn outgoing_broke(&mut self, peer_id: PeerId, id: ConnId, unsent: usize) {
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&peer_id).filter(|peer| peer.out.conn() == Some(id)) else { return };
+        let was_greeted = matches!(peer.out, Out::Open { greeted: true, .. });
+        if !peer.ready || !was_greeted {
+            self.attempt_failed(peer_id);
+            return;
+        }
+        if peer.probe.is_some_and(|probe| probe.why == ProbeWhy::Leaving) && peer.inbound.is_some() {
+            // It said that it leaves: what it sent before is still to be read.
+            peer.out = Out::Waiting { until: now + BACKOFF_MOST };
+            return;
+        }
+        let leaving = peer.probe.is_some_and(|probe| probe.why == ProbeWhy::Leaving);
+        let replaced = peer.probe.is_some_and(|probe| probe.why == ProbeWhy::Replaced);
+        if leaving || replaced {
+            let reason = if leaving { ExitReason::Left } else { ExitReason::Replaced };
+            self.exit(peer_id, reason, unsent);
+            return;
+        }
+        let (endpoint, ours) = (peer.endpoint.clone(), peer.ours);
+        self.exit(peer_id, ExitReason::Lost, unsent);
+        if self.phase == Phase::Running {
+            // Its machine may be well, and only the connection not.
+            self.introduce(peer_id, endpoint);
+            if let Some(peer) = self.peers.get_mut(&peer_id) {
+                peer.ours = ours;
+            }
+            self.connect(peer_id);
+        }
+    }
+
+    fn inbound_broke(&mut self, peer_id: PeerId, id: ConnId) {
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        if peer.contender == Some(id) {
+            peer.contender = None;
+            return;
+        }
+        if peer.inbound != Some(id) {
+            return;
+        }
+        peer.inbound = None;
+        if !peer.ready {
+            return;
+        }
+        if let Some(contender) = peer.contender {
+            self.end_probe(peer_id, ProbeWhy::Contended);
+            self.take_inbound(peer_id, contender);
+            self.resume(contender);
+            return;
+        }
+        match peer.probe.map(|probe| probe.why) {
+            Some(ProbeWhy::Leaving) => self.exit(peer_id, ExitReason::Left, 0),
+            Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
+            _ => {
+                // It may come back and go on where it was: libzmq does.
+                peer.orphaned = Some(now);
+                self.ping(peer_id);
+                self.schedule_peer(peer_id);
+            }
+        }
+    }
+
+    /// An attempt to connect came to nothing: the next is due after a while that grows.
+    fn attempt_failed(&mut self, peer_id: PeerId) {
+        let jitter = self.random(900, 1100);
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let backoff = (BACKOFF_FIRST * 2u32.saturating_pow(peer.attempts.min(16))).min(BACKOFF_MOST);
+        peer.attempts = peer.attempts.saturating_add(1);
+        peer.out = Out::Waiting { until: now + backoff * jitter / 1000 };
+        self.schedule_peer(peer_id);
+    }
+
+    pub(super) fn connection_timeout(&mut self, id: ConnId) {
+        let now = self.now;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.closing {
+            self.release(id);
+            return;
+        }
+        let Some(zmtp) = conn.zmtp.as_mut() else { return };
+        let silent = !zmtp.has_output();
+        let timed_out = zmtp.handle_timeout(now).err();
+        let writable = silent && zmtp.has_output();
+        let (ready, deadline) = (zmtp.is_ready(), zmtp.poll_timeout());
+        let inbound = matches!(conn.role, Role::In(_));
+        if inbound && ready && !conn.reading {
+            // Its HELLO may be among what we do not read now; a stock program would never say it again.
+            self.timers.set(Timer::Connection(id), Some(now + self.config.handshake), now);
+            return;
+        }
+        let why = if inbound && ready && !conn.introduced { Some(CloseReason::HelloTimeout) } else { timed_out };
+        if let Some(why) = why {
+            self.fail(id, why);
+            return;
+        }
+        if writable {
+            self.actions.push_back(Action::Writable { conn: id });
+        }
+        self.timers.set(Timer::Connection(id), deadline, now);
+    }
+
+    /// Closes a connection for its peer's fault or failure, with what follows for the relation.
+    pub(super) fn fail(&mut self, id: ConnId, why: CloseReason) {
+        let protocol = matches!(why, CloseReason::Violation(_));
+        let lost_messages = matches!(why, CloseReason::Violation(Violation::Sequence { .. }));
+        let role = self.conns.get(id).map(|conn| (conn.role, conn.introduced));
+        match protocol {
+            true => log!(warn, "closing connection {id} with {}: {why}", self.remote(id)),
+            false => log!(debug, "closing connection {id} with {}: {why}", self.remote(id)),
+        }
+        self.close(id, why);
+        match role {
+            Some((Role::Out(peer_id), _)) => {
+                let Some(peer) = self.peers.get(&peer_id).filter(|peer| peer.out.conn() == Some(id)) else { return };
+                if peer.ready && protocol && matches!(peer.out, Out::Open { greeted: true, .. }) {
+                    self.exit(peer_id, ExitReason::Protocol, 0);
+                } else if peer.ready && matches!(peer.out, Out::Open { greeted: true, .. }) {
+                    self.outgoing_broke(peer_id, id, 0);
+                } else {
+                    self.attempt_failed(peer_id);
+                }
+            }
+            Some((Role::In(Some(peer_id)), introduced)) => {
+                let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+                if peer.inbound == Some(id) && peer.ready && introduced {
+                    let reason = if lost_messages { ExitReason::Lost } else { ExitReason::Protocol };
+                    self.exit(peer_id, reason, 0);
+                } else {
+                    self.inbound_broke(peer_id, id);
+                }
+            }
+            Some((Role::In(None), _)) | None => {}
+        }
+    }
+
+    pub(super) fn violation(&mut self, id: ConnId, violation: Violation) {
+        self.fail(id, CloseReason::Violation(violation));
+    }
+
+    fn remote(&self, id: ConnId) -> String {
+        self.conns.get(id).map(|conn| format!("{}", conn.remote)).unwrap_or_default()
+    }
+
+    /// Closes a connection without more octets.
+    pub(super) fn close(&mut self, id: ConnId, why: CloseReason) {
+        if let Some(zmtp) = self.conns.get_mut(id).and_then(|conn| conn.zmtp.as_mut()) {
+            zmtp.clear();
+        }
+        self.close_politely(id, why);
+    }
+
+    /// Closes a connection once what is queued has been written; the driver has `linger` for that.
+    pub(super) fn close_politely(&mut self, id: ConnId, why: CloseReason) {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| !conn.closing) else { return };
+        let name = reason_name(&why);
+        *self.statistics.closed.entry(name).or_default() += 1;
+        self.actions.push_back(Action::Close { conn: id, why });
+        if conn.zmtp.as_ref().is_some_and(Connection::has_output) {
+            conn.closing = true;
+            self.timers.set(Timer::Connection(id), Some(self.now + self.config.linger), self.now);
+        } else {
+            self.release(id);
+        }
+    }
+
+    fn release(&mut self, id: ConnId) -> Option<Conn> {
+        self.timers.set(Timer::Connection(id), None, self.now);
+        self.conns.remove(id)
+    }
+
+    /// The first `written` of the octets that [`Node::transmit`] gave are written. An id that is gone is ignored.
+    pub fn advance(&mut self, now: Instant, id: ConnId, written: usize) {
+        if self.tick(now).is_err() {
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(zmtp) = conn.zmtp.as_mut() else { return };
+        zmtp.advance(written);
+        self.statistics.octets_sent += written as u64;
+        if conn.closing {
+            if !zmtp.has_output() {
+                self.release(id);
+            }
+            return;
+        }
+        if let Role::Out(peer_id) = conn.role {
+            self.check_room(peer_id);
+            self.check_drained(peer_id);
+        }
+    }
+
+    /// A new record of a peer that has not said HELLO (yet, or again).
+    pub(super) fn introduce(&mut self, id: PeerId, endpoint: Address) {
+        let jitter = self.random(900, 1100);
+        self.peers.insert(id, Peer::new(endpoint, self.now, jitter));
+        self.schedule_peer(id);
+    }
+}
+
+/// A reason's key in the statistics.
+fn reason_name(why: &CloseReason) -> &'static str {
+    match why {
+        CloseReason::Violation(violation) => match violation {
+            Violation::Malformed(_) => "malformed",
+            Violation::Mechanism(_) => "mechanism",
+            Violation::SocketType(_) => "socket type",
+            Violation::Handshake => "handshake",
+            Violation::SecondReady => "second READY",
+            Violation::Refused(_) => "refused",
+            Violation::Identity { .. } => "identity",
+            Violation::MessageTooLarge => "message too large",
+            Violation::Hello(_) => "HELLO",
+            Violation::ExtraFrames(_) => "extra frames",
+            Violation::Sequence { .. } => "sequence",
+            Violation::WrongDirection => "wrong direction",
+        },
+        CloseReason::HandshakeTimeout => "handshake timeout",
+        CloseReason::HelloTimeout => "HELLO timeout",
+        CloseReason::HeartbeatTimeout => "heartbeat timeout",
+        CloseReason::Superseded => "superseded",
+        CloseReason::IdentityConflict => "identity conflict",
+        CloseReason::Exit(reason) => reason.as_str(),
+        CloseReason::Abandoned => "abandoned",
+        CloseReason::Stopped => "stopped",
+    }
+}

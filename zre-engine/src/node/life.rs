@@ -1,0 +1,354 @@
+//! A peer's life: HELLO and ENTER, what puts it in doubt, EXIT (RFC 36, "Protocol Grammar" and "Connection
+//! Management").
+//!
+//! A HELLO of ours provokes at most one of the peer's: the first that comes within ten seconds is the answer, whatever
+//! state the peer is in. Without that rule two nodes could answer each other's answers for ever.
+
+use super::{
+    Node, Phase,
+    conns::Role,
+    peer::{Out, Peer, Probe, ProbeWhy},
+    receive::group_name,
+    timers::Timer,
+};
+use crate::{
+    Address,
+    config::Limits,
+    error::{CloseReason, Violation},
+    event::{Event, ExitReason, Headers},
+    id::{ConnId, PeerId},
+    log::log,
+    time::Instant,
+    zmtp::Connection,
+};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use core::{net::SocketAddr, time::Duration};
+use zre_proto::message::Hello;
+
+/// How long a HELLO of ours may wait for its answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How long a peer has to answer the PING of a probe.
+const PROBE: Duration = Duration::from_secs(1);
+/// The same where a beacon said that it leaves.
+const PROBE_LEAVING: Duration = Duration::from_millis(250);
+
+/// A HELLO that keeps to the limits, as text.
+pub(super) struct Introduction {
+    endpoint: Option<Address>,
+    groups: BTreeSet<Arc<str>>,
+    status: u8,
+    name: Arc<str>,
+    headers: Headers,
+}
+
+impl Introduction {
+    pub(super) fn check(hello: Hello, limits: &Limits) -> Result<Self, Violation> {
+        if hello.groups.len() > limits.groups {
+            return Err(Violation::Hello("too many groups"));
+        }
+        if hello.headers.len() > limits.headers {
+            return Err(Violation::Hello("too many headers"));
+        }
+        let mut names = BTreeSet::new();
+        for (name, value) in &hello.headers {
+            if value.len() > limits.header_value {
+                return Err(Violation::Hello("too long a header value"));
+            }
+            if !names.insert(name.as_octets()) {
+                return Err(Violation::Hello("a header twice"));
+            }
+        }
+        let text = |(name, value): &(zre_proto::Text, zre_proto::Text)| {
+            (name.to_str().into_owned(), value.to_str().into_owned())
+        };
+        Ok(Self {
+            endpoint: hello.endpoint.to_str().parse().ok(),
+            groups: hello.groups.iter().map(group_name).collect(),
+            status: hello.status,
+            name: group_name(&hello.name),
+            headers: hello.headers.iter().map(text).collect(),
+        })
+    }
+}
+
+/// What a HELLO means, given what was known of its sender.
+enum Meaning {
+    /// A new peer, or one that was not ready.
+    Enters,
+    /// The answer to our own HELLO from a peer that was ready all along.
+    Answers,
+    /// A ready peer began anew.
+    Restarted,
+}
+
+impl Node {
+    pub(super) fn hello(&mut self, id: ConnId, peer_id: PeerId, introduction: Introduction) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let (from, ours) = (conn.remote.clone(), conn.ours);
+        let Some(endpoint) = introduction.endpoint.as_ref().and_then(|said| connect_to(said, &from)) else {
+            return self.violation(id, Violation::Hello("an endpoint that cannot be connected to"));
+        };
+        if self.is_own(&endpoint) {
+            return self.close(id, CloseReason::IdentityConflict);
+        }
+        let now = self.now;
+        let meaning = match self.peers.get(&peer_id) {
+            None if self.phase != Phase::Running => return,
+            None if self.peers.len() >= self.config.limits.peers => return self.close(id, CloseReason::Abandoned),
+            None => Meaning::Enters,
+            Some(peer) if !peer.ready => Meaning::Enters,
+            Some(peer) if peer.hello_at.is_some_and(|at| now.since(at) <= ANSWER) => Meaning::Answers,
+            Some(_) => Meaning::Restarted,
+        };
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.introduced = true;
+        }
+        self.statistics.messages_received += 1;
+        self.timers.set(Timer::Connection(id), None, now);
+        match meaning {
+            Meaning::Enters => self.enter(id, peer_id, endpoint, introduction),
+            Meaning::Answers => self.answered(id, peer_id, introduction),
+            Meaning::Restarted => {
+                log!(debug, "peer {peer_id}: said HELLO anew");
+                self.keep_inbound(id, peer_id);
+                self.exit(peer_id, ExitReason::Restarted, 0);
+                self.enter(id, peer_id, endpoint, introduction);
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.ours |= ours;
+        }
+    }
+
+    /// Takes the connection `id` out of a relation that ends, for the one that begins.
+    fn keep_inbound(&mut self, id: ConnId, peer_id: PeerId) {
+        if let Some(peer) = self.peers.get_mut(&peer_id)
+            && peer.inbound == Some(id)
+        {
+            peer.inbound = None;
+        }
+    }
+
+    fn enter(&mut self, id: ConnId, peer_id: PeerId, endpoint: Address, introduction: Introduction) {
+        let now = self.now;
+        if !self.peers.contains_key(&peer_id) {
+            self.introduce(peer_id, endpoint.clone());
+        }
+        self.take_inbound(peer_id, id);
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let elsewhere = peer.endpoint != endpoint && !matches!(peer.out, Out::Open { .. });
+        if elsewhere {
+            peer.endpoint = endpoint;
+        }
+        peer.ready = true;
+        peer.since = now;
+        peer.name = introduction.name;
+        peer.headers = Arc::new(introduction.headers);
+        peer.status = introduction.status;
+        peer.next_in = 2;
+        // The first HELLO after ours is its answer, and the only one.
+        peer.hello_at = None;
+        peer.quiet.heard = now;
+        let (name, headers, endpoint) = (peer.name.clone(), peer.headers.clone(), peer.endpoint.clone());
+        let out = peer.out;
+        log!(info, "ENTER {name} ({peer_id}) at {endpoint}");
+        self.emit(Event::Enter { peer: peer_id, name, headers, endpoint: endpoint.clone() });
+        for group in &introduction.groups {
+            self.set_member(peer_id, group, true);
+        }
+        match out {
+            Out::Waiting { .. } => self.connect(peer_id),
+            Out::Connecting { .. } if elsewhere => self.reconnect(peer_id),
+            Out::Connecting { .. } | Out::Open { .. } => self.flush_held(peer_id),
+        }
+        self.doubt_predecessor(peer_id, &endpoint);
+        self.schedule_peer(peer_id);
+    }
+
+    /// A peer that was ready has answered a HELLO of ours: its numbers start anew, and the relation goes on.
+    fn answered(&mut self, id: ConnId, peer_id: PeerId, introduction: Introduction) {
+        self.take_inbound(peer_id, id);
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        peer.hello_at = None;
+        peer.next_in = 2;
+        peer.status = introduction.status;
+        let gone: Vec<_> = peer.groups.difference(&introduction.groups).cloned().collect();
+        for group in gone {
+            self.set_member(peer_id, &group, false);
+        }
+        for group in &introduction.groups {
+            self.set_member(peer_id, group, true);
+        }
+        self.hear(peer_id, id);
+    }
+
+    /// Another node has said HELLO from the endpoint of a known one: that one is asked whether it still lives.
+    fn doubt_predecessor(&mut self, newcomer: PeerId, endpoint: &Address) {
+        let same = |(id, peer): (&PeerId, &Peer)| (*id != newcomer && peer.endpoint == *endpoint).then_some(*id);
+        let predecessors: Vec<_> = self.peers.iter().filter_map(same).collect();
+        for id in predecessors {
+            match self.peers.get(&id) {
+                Some(peer) if peer.ready && peer.inbound.is_none() => self.exit(id, ExitReason::Replaced, 0),
+                Some(peer) if peer.ready => self.probe(id, ProbeWhy::Replaced),
+                _ => self.forget(id),
+            }
+        }
+    }
+
+    /// A beacon in its name says that a ready peer leaves.
+    pub(super) fn peer_may_leave(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        if peer.inbound.is_none() {
+            self.exit(id, ExitReason::Left, 0);
+        } else if peer.probe.is_none_or(|probe| probe.why != ProbeWhy::Leaving) {
+            self.probe(id, ProbeWhy::Leaving);
+        }
+    }
+
+    /// Asks a peer for a sign of life, on which something depends.
+    pub(super) fn probe(&mut self, id: PeerId, why: ProbeWhy) {
+        let patience = if why == ProbeWhy::Leaving { PROBE_LEAVING } else { PROBE };
+        let until = self.now + patience;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.probe = Some(Probe { why, until });
+        self.ping(id);
+        self.schedule_peer(id);
+    }
+
+    /// The question that was asked for this reason, if any, is settled.
+    pub(super) fn end_probe(&mut self, id: PeerId, why: ProbeWhy) {
+        if let Some(peer) = self.peers.get_mut(&id)
+            && peer.probe.is_some_and(|probe| probe.why == why)
+        {
+            peer.probe = None;
+        }
+    }
+
+    fn probe_failed(&mut self, id: PeerId, why: ProbeWhy) {
+        match why {
+            ProbeWhy::Leaving => self.exit(id, ExitReason::Left, 0),
+            ProbeWhy::Replaced => self.exit(id, ExitReason::Replaced, 0),
+            ProbeWhy::Contended => {
+                let contender = self.peers.get_mut(&id).and_then(|peer| {
+                    peer.probe = None;
+                    peer.contender
+                });
+                if let Some(contender) = contender {
+                    self.take_inbound(id, contender);
+                    self.resume(contender);
+                }
+            }
+        }
+    }
+
+    /// The relation with a peer ends: both connections close, and the application is told if it knew the peer.
+    /// `unsent` messages were lost with a connection that is gone already.
+    pub(super) fn exit(&mut self, id: PeerId, reason: ExitReason, unsent: usize) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        self.timers.set(Timer::Peer(id), None, self.now);
+        for group in &peer.groups {
+            self.forget_member(id, group);
+        }
+        let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
+        let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held.len();
+        self.statistics.unsent += unsent as u64;
+        for conn in [peer.out.conn(), peer.inbound, peer.contender].into_iter().flatten() {
+            self.close(conn, CloseReason::Exit(reason));
+        }
+        if peer.ready {
+            log!(info, "EXIT {} ({id}): {reason}, {unsent} unsent", peer.name);
+            self.emit(Event::Exit { peer: id, name: peer.name, reason, unsent });
+        }
+        if self.phase == Phase::Stopping {
+            self.check_all_drained();
+        }
+    }
+
+    /// A peer that never entered is of no interest any more.
+    pub(super) fn forget(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        self.timers.set(Timer::Peer(id), None, self.now);
+        for conn in [peer.out.conn(), peer.inbound, peer.contender].into_iter().flatten() {
+            self.close(conn, CloseReason::Abandoned);
+        }
+    }
+
+    /// Looks at all clocks of a peer.
+    pub(super) fn serve_peer(&mut self, id: PeerId) {
+        let now = self.now;
+        let Some(peer) = self.peers.get(&id) else { return };
+        if self.introduced_by(peer).is_some_and(|until| now >= until) {
+            if peer.ready {
+                return self.exit(id, ExitReason::Unreachable, 0);
+            }
+            log!(debug, "peer {id}: never said HELLO");
+            return self.forget(id);
+        }
+        if let Some(probe) = peer.probe.filter(|probe| now >= probe.until) {
+            self.probe_failed(id, probe.why);
+        }
+        let Some(peer) = self.peers.get(&id) else { return };
+        if peer.orphaned.is_some_and(|since| now >= since + self.config.evasive) {
+            return self.exit(id, ExitReason::Lost, 0);
+        }
+        if matches!(peer.out, Out::Waiting { until } if now >= until) && self.phase == Phase::Running {
+            self.connect(id);
+        }
+        self.serve_quiet(id);
+        self.schedule_peer(id);
+    }
+
+    /// Sets the timer for the first of a peer's clocks.
+    pub(super) fn schedule_peer(&mut self, id: PeerId) {
+        let at = self.peers.get(&id).and_then(|peer| self.next_for(peer));
+        self.timers.set(Timer::Peer(id), at, self.now);
+    }
+
+    fn next_for(&self, peer: &Peer) -> Option<Instant> {
+        let introduced = self.introduced_by(peer);
+        let retry = match peer.out {
+            Out::Waiting { until } if self.phase == Phase::Running => Some(until),
+            _ => None,
+        };
+        let orphaned = peer.orphaned.map(|since| since + self.config.evasive);
+        let quiet = Some(self.next_quiet(peer)).filter(|_| peer.ready);
+        [introduced, retry, orphaned, quiet, peer.probe.map(|probe| probe.until)].into_iter().flatten().min()
+    }
+
+    /// Until when a stranger must have said HELLO, and a peer that has said it must have been reached.
+    fn introduced_by(&self, peer: &Peer) -> Option<Instant> {
+        let greeted = matches!(peer.out, Out::Open { greeted: true, .. });
+        let pending = if peer.ready { !greeted && peer.probe.is_none() } else { true };
+        pending.then(|| peer.since + self.config.introduction)
+    }
+
+    /// Ends the relation with a peer, as the application wishes. A peer that still beacons will be met again.
+    pub fn disconnect(&mut self, now: Instant, id: PeerId) -> Result<(), crate::SendError> {
+        self.tick(now)?;
+        if self.peer(id).is_none() {
+            return Err(crate::SendError::UnknownPeer(id));
+        }
+        self.exit(id, ExitReason::Stopped, 0);
+        Ok(())
+    }
+
+    /// The peer whose inbound connection this is.
+    pub(super) fn inbound_peer(&self, id: ConnId) -> Option<PeerId> {
+        match self.conns.get(id)?.role {
+            Role::In(peer) => peer,
+            Role::Out(_) => None,
+        }
+    }
+}
+
+/// Where to connect to a peer that says `said` from the address `from`: as it says, where the addresses agree; else
+/// its source address with the port that it says. A node behind NAT, or with several addresses, says a wrong one.
+fn connect_to(said: &Address, from: &Address) -> Option<Address> {
+    let port = said.port()?;
+    match (said.ip(), from.ip()) {
+        (Some(said_ip), Some(from_ip)) if said_ip == from_ip => Some(said.clone()),
+        (_, Some(from_ip)) => Some(Address::Tcp(SocketAddr::new(from_ip, port))),
+        (Some(_), None) => Some(said.clone()),
+        (None, None) => None,
+    }
+}

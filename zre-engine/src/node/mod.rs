@@ -1,0 +1,321 @@
+//! A ZRE node (RFC 36) as a state machine.
+//!
+//! | file | its story |
+//! |---|---|
+//! | `mod` | the node's face: inputs, actions, events, time |
+//! | `me` | what the node is itself: name, headers, groups, and the HELLO that tells them |
+//! | `peer`, `conns`, `timers`, `statistics` | what it keeps |
+//! | `discovery` | beacons, sent and heard |
+//! | `connect` | connections: attempts, handshakes, breaks, who takes whose place |
+//! | `receive` | messages that come |
+//! | `life` | ENTER to EXIT |
+//! | `quiet` | peers that say nothing |
+//! | `send` | messages that go |
+//! | `pressure` | an application that does not keep up |
+//! | `stop` | the polite end |
+
+mod connect;
+mod conns;
+mod discovery;
+mod life;
+mod me;
+mod peer;
+mod pressure;
+mod quiet;
+mod receive;
+mod send;
+mod statistics;
+mod stop;
+mod timers;
+
+use crate::{
+    Address,
+    action::{Action, Deadline},
+    config::Config,
+    error::{AcceptError, ConfigError, InputError},
+    event::Event,
+    id::{ConnId, LinkId, ListenerId, PeerId},
+    input::{Input, ListenerKind},
+    log::log,
+    time::Instant,
+    zmtp::{Connection, Encoder},
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+use conns::Conns;
+use core::net::IpAddr;
+use me::Me;
+use peer::Peer;
+pub use peer::PeerInfo;
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+pub use statistics::Statistics;
+use timers::{Timer, Timers};
+
+/// A ZRE node: fed bytes and time, it says what to do and what has happened.
+///
+/// The order of its life: [`Node::new`], [`Input::Listening`] for each socket that listens, [`Input::LinkUp`] for each
+/// interface, [`Node::start`]; then inputs as they come, with actions and events drained in between; [`Node::stop`].
+/// The crate's documentation has the loop and the contract.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    me: Me,
+    phase: Phase,
+    now: Instant,
+    rng: ChaCha8Rng,
+    listeners: BTreeMap<ListenerId, Listener>,
+    links: BTreeMap<LinkId, Link>,
+    conns: Conns,
+    peers: BTreeMap<PeerId, Peer>,
+    /// Who is in which group, of those that have entered.
+    members: BTreeMap<Arc<str>, BTreeSet<PeerId>>,
+    timers: Timers,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    /// What the application has not consumed, as `Event::octets` counts it.
+    waiting: usize,
+    /// Whether senders are made to wait because of it.
+    throttled: bool,
+    encoder: Encoder,
+    statistics: Statistics,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    New,
+    Running,
+    Stopping,
+    Stopped,
+}
+
+#[derive(Debug)]
+struct Listener {
+    at: Address,
+    advertise: Option<Address>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    address: IpAddr,
+    mailbox: ListenerId,
+}
+
+impl Node {
+    /// A node that does nothing yet.
+    ///
+    /// All randomness (the UUID where the configuration has none, jitter) comes from `seed`. `now` is the first of the
+    /// times that every later call gives; they may not go back.
+    pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Result<Self, ConfigError> {
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let me = Me::new(&config, &mut rng)?;
+        Ok(Self {
+            config,
+            me,
+            phase: Phase::New,
+            now,
+            rng,
+            listeners: BTreeMap::new(),
+            links: BTreeMap::new(),
+            conns: Conns::default(),
+            peers: BTreeMap::new(),
+            members: BTreeMap::new(),
+            timers: Timers::default(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            waiting: 0,
+            throttled: false,
+            encoder: Encoder::default(),
+            statistics: Statistics::default(),
+        })
+    }
+
+    /// Begins: beacons go out on every link, and peers are taken.
+    pub fn start(&mut self, now: Instant) -> Result<(), InputError> {
+        self.tick(now)?;
+        if self.phase != Phase::New {
+            return Err(InputError::AlreadyStarted);
+        }
+        if self.listeners.is_empty() {
+            return Err(InputError::NoMailbox);
+        }
+        self.phase = Phase::Running;
+        log!(debug, "{} ({}) starts", self.me.name, self.me.id);
+        let links: Vec<_> = self.links.keys().copied().collect();
+        for link in links {
+            self.beacon(link);
+        }
+        Ok(())
+    }
+
+    /// Takes an input. An error means that the driver should not have given it; nothing has changed then.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
+        self.tick(now)?;
+        match input {
+            Input::Listening { listener, kind: ListenerKind::Mailbox, at, advertise } => {
+                if !matches!(at.port(), Some(1..)) || at.ip().is_none() {
+                    return Err(InputError::BadListener);
+                }
+                self.listeners.insert(listener, Listener { at, advertise });
+                Ok(())
+            }
+            Input::LinkUp { link, address, mailbox } => self.link_up(link, address, mailbox),
+            Input::LinkDown { link } => self.link_down(link),
+            Input::Datagram { link, from, data } => self.datagram(link, from, data),
+            Input::Connected { conn, local } => self.connected(conn, local),
+            Input::Received { conn, data } => self.received(conn, data),
+            Input::Closed { conn, cause } => self.closed(conn, cause),
+            Input::Timeout => {
+                self.fire_timers();
+                Ok(())
+            }
+        }
+    }
+
+    /// A connection came in on a listener. On an error the driver closes its socket.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        listener: ListenerId,
+        from: Address,
+        local: Address,
+    ) -> Result<ConnId, AcceptError> {
+        self.tick(now)?;
+        if !self.listeners.contains_key(&listener) {
+            return Err(InputError::UnknownListener.into());
+        }
+        if self.phase != Phase::Running {
+            return Err(AcceptError::NotRunning);
+        }
+        self.accepted(from, local)
+    }
+
+    /// The next thing to do, until `None`.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// The next thing that happened, until `None`. When the application is done with it, say so by
+    /// [`Node::consumed`].
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When the node wants [`Input::Timeout`]. `None`: not before another input. O(1).
+    pub fn poll_timeout(&self) -> Option<Deadline> {
+        self.timers.next()
+    }
+
+    /// Octets for one vectored write to a connection: how many of `chunks` were filled, 0 when there is nothing to
+    /// write. Nothing changes until [`Node::advance`].
+    pub fn transmit<'a>(&'a self, conn: ConnId, chunks: &mut [&'a [u8]]) -> usize {
+        self.conns.get(conn).and_then(|conn| conn.zmtp.as_ref()).map_or(0, |zmtp| zmtp.transmit(chunks))
+    }
+
+    /// How many octets the frame in progress on a connection still wants, at most 1 MiB: a good size for the next read.
+    pub fn read_hint(&self, conn: ConnId) -> usize {
+        const MOST: usize = 1 << 20;
+        let wanted = self.conns.get(conn).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::wanted);
+        wanted.min(MOST)
+    }
+
+    /// The node's UUID.
+    pub fn uuid(&self) -> PeerId {
+        self.me.id
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.me.name
+    }
+
+    /// Where peers reach the node, as far as one answer fits all: its first link's address, or its first mailbox's.
+    pub fn endpoint(&self) -> Option<Address> {
+        let link = self.links.values().next();
+        match link {
+            Some(link) => self.endpoint_on(link.address, Some(link.mailbox)),
+            None => self
+                .listeners
+                .values()
+                .next()
+                .map(|mailbox| mailbox.advertise.clone().unwrap_or_else(|| mailbox.at.clone())),
+        }
+    }
+
+    /// Peers that have entered.
+    pub fn peers(&self) -> impl Iterator<Item = PeerId> {
+        self.peers.iter().filter(|(_, peer)| peer.ready).map(|(id, _)| *id)
+    }
+
+    /// Peers in a group.
+    pub fn peers_by_group(&self, group: &str) -> Vec<PeerId> {
+        self.members.get(group).map(|members| members.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Groups that this node is in.
+    pub fn own_groups(&self) -> impl Iterator<Item = &str> {
+        self.me.groups.iter().map(|group| &**group)
+    }
+
+    /// Groups that peers are in.
+    pub fn peer_groups(&self) -> Vec<Arc<str>> {
+        self.members.keys().cloned().collect()
+    }
+
+    /// What is known of a peer that has entered.
+    pub fn peer(&self, id: PeerId) -> Option<PeerInfo<'_>> {
+        self.peers.get(&id).filter(|peer| peer.ready).map(|peer| PeerInfo { id, peer })
+    }
+
+    /// What the node has counted.
+    pub fn statistics(&self) -> Statistics {
+        let peers = self.peers.values().filter(|peer| peer.ready).count();
+        let queued = self.conns.iter().filter_map(|(_, conn)| conn.zmtp.as_ref()).map(Connection::load);
+        Statistics {
+            peers,
+            strangers: self.peers.len() - peers,
+            connections: self.conns.len(),
+            events_waiting: self.waiting,
+            send_queues: queued.sum::<usize>() + self.peers.values().map(|peer| peer.held_load).sum::<usize>(),
+            ..self.statistics.clone()
+        }
+    }
+
+    /// Time passes. A jump that no running program would see (sleep) starts the clocks of all peers anew.
+    fn tick(&mut self, now: Instant) -> Result<(), InputError> {
+        if now < self.now {
+            return Err(InputError::TimeWentBackwards);
+        }
+        let jumped = now.since(self.now) > self.config.expired;
+        self.now = now;
+        if jumped && self.phase == Phase::Running {
+            self.wake_from_sleep();
+        }
+        Ok(())
+    }
+
+    fn fire_timers(&mut self) {
+        while let Some(timer) = self.timers.pop_due(self.now) {
+            match timer {
+                Timer::Beacon(link) => self.beacon(link),
+                Timer::Connection(conn) => self.connection_timeout(conn),
+                Timer::Peer(peer) => self.serve_peer(peer),
+                Timer::Linger => self.finish_stop(),
+            }
+        }
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.waiting += event.octets();
+        self.events.push_back(event);
+        self.check_pressure();
+    }
+
+    /// A number from `low` to `high`.
+    fn random(&mut self, low: u32, high: u32) -> u32 {
+        low + self.rng.next_u32() % (high - low + 1)
+    }
+}

@@ -1,0 +1,205 @@
+//! What a node knows of a peer.
+
+use crate::{
+    Address,
+    content::Content,
+    event::Headers,
+    id::{ConnId, PeerId},
+    time::Instant,
+};
+use alloc::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+use zre_proto::message::Body;
+
+/// Another node, from the first sign of it to its EXIT.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) name: Arc<str>,
+    pub(super) headers: Arc<Headers>,
+    pub(super) groups: BTreeSet<Arc<str>>,
+    /// The peer's status as it last said it.
+    pub(super) status: u8,
+    /// Where we connect to.
+    pub(super) endpoint: Address,
+    /// It has said HELLO, and the application has seen ENTER.
+    pub(super) ready: bool,
+    /// When it was first heard of or, once ready, when it entered.
+    pub(super) since: Instant,
+    pub(super) out: Out,
+    /// Attempts to connect that failed in a row.
+    pub(super) attempts: u32,
+    /// The connection that it sends on.
+    pub(super) inbound: Option<ConnId>,
+    /// A connection from elsewhere that claims its identity and waits for the outcome of a PING.
+    pub(super) contender: Option<ConnId>,
+    /// The sequence number that its next message must have.
+    pub(super) next_in: u16,
+    /// The sequence number of our next message.
+    pub(super) next_out: u16,
+    /// When we said the HELLO that it has not answered yet.
+    pub(super) hello_at: Option<Instant>,
+    /// It is a node of this implementation, and understands GOODBYE.
+    pub(super) ours: bool,
+    /// Messages that wait for our HELLO to go out first.
+    pub(super) held: VecDeque<Held>,
+    pub(super) held_load: usize,
+    /// It refused a message for want of room, and the application will be told when there is some.
+    pub(super) full: bool,
+    /// PINGs so far, and PING-OKs.
+    pub(super) pings: u64,
+    pub(super) pongs: u64,
+    /// How many PING-OKs it takes to prove that all content so far has arrived.
+    pub(super) confirmed_by: u64,
+    pub(super) quiet: Quiet,
+    pub(super) probe: Option<Probe>,
+    /// When its connection broke, if it has not come back on another.
+    pub(super) orphaned: Option<Instant>,
+}
+
+/// Our connection to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Out {
+    /// None; the next attempt is due then.
+    Waiting { until: Instant },
+    /// Asked for.
+    Connecting { conn: ConnId, since: Instant },
+    /// It stands and HELLO is queued; `greeted` once the handshake is done.
+    Open { conn: ConnId, greeted: bool },
+}
+
+impl Out {
+    pub(super) fn conn(self) -> Option<ConnId> {
+        match self {
+            Self::Waiting { .. } => None,
+            Self::Connecting { conn, .. } | Self::Open { conn, .. } => Some(conn),
+        }
+    }
+}
+
+/// A message without its number yet.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) body: Body,
+    pub(super) content: Content,
+    pub(super) load: usize,
+}
+
+/// The clocks of silence (see `quiet`).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quiet {
+    /// The last octet of a message.
+    pub(super) heard: Instant,
+    /// The last beacon.
+    pub(super) beacon: Option<Instant>,
+    /// The first PING of this silence, and the last.
+    pub(super) asked: Option<(Instant, Instant)>,
+    /// When EVASIVE was told.
+    pub(super) evasive: Option<Instant>,
+    /// Whether SILENT was told.
+    pub(super) silent: bool,
+    /// A factor around 1000 that spreads PINGs of many nodes: ±10 %.
+    pub(super) jitter: u32,
+}
+
+impl Quiet {
+    pub(super) fn new(now: Instant, jitter: u32) -> Self {
+        Self { heard: now, beacon: None, asked: None, evasive: None, silent: false, jitter }
+    }
+}
+
+/// A question to a peer (a PING) whose outcome decides something.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Probe {
+    pub(super) why: ProbeWhy,
+    pub(super) until: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProbeWhy {
+    /// A beacon in its name said that it leaves.
+    Leaving,
+    /// Another node said HELLO from its endpoint.
+    Replaced,
+    /// Another connection claims its identity.
+    Contended,
+}
+
+impl Peer {
+    pub(super) fn new(endpoint: Address, now: Instant, jitter: u32) -> Self {
+        Self {
+            name: Arc::from(""),
+            headers: Arc::default(),
+            groups: BTreeSet::new(),
+            status: 0,
+            endpoint,
+            ready: false,
+            since: now,
+            out: Out::Waiting { until: now },
+            attempts: 0,
+            inbound: None,
+            contender: None,
+            next_in: 1,
+            next_out: 1,
+            hello_at: None,
+            ours: false,
+            held: VecDeque::new(),
+            held_load: 0,
+            full: false,
+            pings: 0,
+            pongs: 0,
+            confirmed_by: 0,
+            quiet: Quiet::new(now, jitter),
+            probe: None,
+            orphaned: None,
+        }
+    }
+
+    /// Whether content went out that may not have arrived.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.pongs < self.confirmed_by
+    }
+
+    /// The connection to send on now: it stands, our HELLO goes before, and the peer has said its own.
+    pub(super) fn open(&self) -> Option<ConnId> {
+        match self.out {
+            Out::Open { conn, .. } if self.ready => Some(conn),
+            _ => None,
+        }
+    }
+}
+
+/// A peer that has entered, as the application sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerInfo<'a> {
+    pub(super) id: PeerId,
+    pub(super) peer: &'a Peer,
+}
+
+impl<'a> PeerInfo<'a> {
+    /// Its UUID.
+    pub fn uuid(&self) -> PeerId {
+        self.id
+    }
+
+    /// Its name, which need not be unique.
+    pub fn name(&self) -> &'a Arc<str> {
+        &self.peer.name
+    }
+
+    /// Its headers.
+    pub fn headers(&self) -> &'a Arc<Headers> {
+        &self.peer.headers
+    }
+
+    /// Where we connect to it.
+    pub fn endpoint(&self) -> &'a Address {
+        &self.peer.endpoint
+    }
+
+    /// The groups that it is in.
+    pub fn groups(&self) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
+        self.peer.groups.iter()
+    }
+}

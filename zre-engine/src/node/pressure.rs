@@ -1,0 +1,60 @@
+//! An application that does not keep up: its peers are made to wait, and nothing is lost.
+//!
+//! What waits is counted by [`Event::octets`](crate::Event::octets). Beyond the limit no message is taken from any
+//! connection (what the driver has read already stays in the connection), and the driver is told to stop reading; TCP
+//! does the rest. Half of the limit later everything goes on.
+
+use super::{Node, conns::Role};
+use crate::{action::Action, id::ConnId, time::Instant};
+use alloc::vec::Vec;
+
+impl Node {
+    /// The application is done with events that count for so many octets ([`Event::octets`](crate::Event::octets)).
+    pub fn consumed(&mut self, now: Instant, octets: usize) {
+        if self.tick(now).is_err() {
+            return;
+        }
+        self.waiting = self.waiting.saturating_sub(octets);
+        if self.throttled && self.waiting <= self.config.limits.events / 2 {
+            self.throttled = false;
+            self.restart_clocks();
+            for id in self.inbound_in_use() {
+                if self.throttled {
+                    break;
+                }
+                self.set_reading(id, true);
+                self.resume(id);
+            }
+        }
+    }
+
+    pub(super) fn check_pressure(&mut self) {
+        if !self.throttled && self.waiting > self.config.limits.events {
+            self.throttled = true;
+            for id in self.inbound_in_use() {
+                self.set_reading(id, false);
+            }
+            let ready: Vec<_> = self.peers().collect();
+            for id in ready {
+                self.schedule_peer(id);
+            }
+        }
+    }
+
+    /// Turns reading from a connection on or off.
+    pub(super) fn set_reading(&mut self, id: ConnId, on: bool) {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.reading != on && !conn.closing) else { return };
+        conn.reading = on;
+        self.actions.push_back(Action::Reading { conn: id, on });
+    }
+
+    /// The inbound connections that are some peer's, in the order of their index; no contenders.
+    fn inbound_in_use(&self) -> Vec<ConnId> {
+        let contends = |id: ConnId| {
+            let peer = self.inbound_peer(id).and_then(|peer| self.peers.get(&peer));
+            peer.is_some_and(|peer| peer.contender == Some(id))
+        };
+        let known = self.conns.iter().filter(|(_, conn)| matches!(conn.role, Role::In(Some(_))));
+        known.map(|(id, _)| id).filter(|id| !contends(*id)).collect()
+    }
+}

@@ -1,0 +1,168 @@
+//! Peers that say nothing.
+//!
+//! Silence counts from the last octet of a message on the peer's connection. While its beacon is heard a peer is asked
+//! only after half of `expired`; without a beacon, after `evasive`. Each with 10 % of jitter, so that many nodes that
+//! started together do not ask together. A PING counts as a word, so one side's PINGs serve both.
+//!
+//! ```text
+//! silence ──► PING ──1 s──► EVASIVE ──silent──► SILENT ── … ──► EXIT at `expired`
+//!                              └─ a PING every `evasive` ─┘
+//! ```
+
+use super::{
+    Node,
+    peer::{Peer, ProbeWhy},
+};
+use crate::{
+    event::{Event, ExitReason},
+    id::{ConnId, PeerId},
+    log::log,
+    time::Instant,
+};
+use core::time::Duration;
+use zre_proto::message::Body;
+
+/// How long a PING may go unanswered before the peer is called evasive.
+const ANSWER: Duration = Duration::from_secs(1);
+/// After a sleep: how long peers have to show that they live.
+const AFTER_SLEEP: Duration = Duration::from_secs(2);
+
+impl Node {
+    /// A peer has said something on a connection.
+    pub(super) fn hear(&mut self, id: PeerId, conn: ConnId) {
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.inbound == Some(conn)) else { return };
+        peer.quiet.heard = now;
+        if peer.quiet.asked.take().is_some() {
+            peer.quiet.evasive = None;
+            peer.quiet.silent = false;
+        }
+        if let Some(probe) = peer.probe.as_mut().filter(|probe| probe.why == ProbeWhy::Leaving) {
+            // Something is still under way: it is read to its end.
+            probe.until = probe.until.max(now + Duration::from_millis(250));
+        }
+    }
+
+    /// Asks a peer for a word, if it can be asked.
+    pub(super) fn ping(&mut self, id: PeerId) {
+        let can_be_asked = self.peers.get(&id).is_some_and(|peer| peer.open().is_some());
+        if can_be_asked
+            && self.send_unless_full(id, &Body::Ping)
+            && let Some(peer) = self.peers.get_mut(&id)
+        {
+            peer.pings += 1;
+        }
+    }
+
+    pub(super) fn answer_ping(&mut self, id: PeerId) {
+        self.send_unless_full(id, &Body::PingOk);
+    }
+
+    /// Looks at the clocks of silence of a peer that is ready.
+    pub(super) fn serve_quiet(&mut self, id: PeerId) {
+        let now = self.now;
+        let jitter = self.random(900, 1100);
+        let (evasive, silent, expired) = (self.config.evasive, self.config.silent, self.config.expired);
+        let throttled = self.throttled;
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ready) else { return };
+        let quiet = &mut peer.quiet;
+        if throttled {
+            // We do not listen, so its silence means nothing; but it must not take ours for death.
+            let last = quiet.asked.map_or(quiet.heard, |(_, last)| last);
+            if now >= last + evasive / 2 {
+                quiet.asked = Some((now, now));
+                self.ping(id);
+            }
+            return;
+        }
+        if now >= quiet.heard + expired {
+            self.exit(id, ExitReason::Expired, 0);
+            return;
+        }
+        let Some((first, last)) = quiet.asked else {
+            if now >= quiet.ask_at(evasive, expired) {
+                quiet.asked = Some((now, now));
+                quiet.jitter = jitter;
+                self.ping(id);
+            }
+            return;
+        };
+        let ask_again = now >= last + evasive;
+        if ask_again {
+            quiet.asked = Some((first, now));
+        }
+        let name = peer.name.clone();
+        match quiet.evasive {
+            None if now >= first + ANSWER => {
+                quiet.evasive = Some(now);
+                log!(info, "EVASIVE {name} ({id})");
+                self.emit(Event::Evasive { peer: id, name });
+            }
+            Some(since) if !quiet.silent && now >= since + silent => {
+                quiet.silent = true;
+                log!(info, "SILENT {name} ({id})");
+                self.emit(Event::Silent { peer: id, name });
+            }
+            _ => {}
+        }
+        if ask_again {
+            self.ping(id);
+        }
+    }
+
+    /// When [`Node::serve_quiet`] has something to do.
+    pub(super) fn next_quiet(&self, peer: &Peer) -> Instant {
+        let (evasive, silent, expired) = (self.config.evasive, self.config.silent, self.config.expired);
+        let quiet = &peer.quiet;
+        if self.throttled {
+            return quiet.asked.map_or(quiet.heard, |(_, last)| last) + evasive / 2;
+        }
+        let expires = quiet.heard + expired;
+        let Some((first, last)) = quiet.asked else { return quiet.ask_at(evasive, expired).min(expires) };
+        let told = match quiet.evasive {
+            None => first + ANSWER,
+            Some(since) if !quiet.silent => since + silent,
+            Some(_) => expires,
+        };
+        told.min(last + evasive).min(expires)
+    }
+
+    /// The machine slept: nobody could be heard, so nobody is given up before it had a chance to answer.
+    pub(super) fn wake_from_sleep(&mut self) {
+        let now = self.now;
+        log!(info, "time jumped: all peers are asked whether they are there");
+        let heard = now + AFTER_SLEEP - self.config.expired;
+        let ready: alloc::vec::Vec<_> = self.peers().collect();
+        for id in ready {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            peer.quiet.heard = if now.as_nanos() == 0 { now } else { heard.max(peer.quiet.heard) };
+            peer.quiet.asked = Some((now, now));
+            peer.quiet.evasive = None;
+            peer.quiet.silent = false;
+            self.ping(id);
+            self.schedule_peer(id);
+        }
+    }
+
+    /// Starts the clocks of all peers anew, after a time in which we did not listen.
+    pub(super) fn restart_clocks(&mut self) {
+        let now = self.now;
+        let ready: alloc::vec::Vec<_> = self.peers().collect();
+        for id in ready {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.quiet.heard = now;
+                peer.quiet.asked = None;
+            }
+            self.schedule_peer(id);
+        }
+    }
+}
+
+impl super::peer::Quiet {
+    /// When a peer that was last heard so is to be asked.
+    fn ask_at(&self, evasive: Duration, expired: Duration) -> Instant {
+        let jittered = |duration: Duration| duration * self.jitter / 1000;
+        let seen = self.beacon.map_or(self.heard, |beacon| beacon.max(self.heard));
+        (seen + jittered(evasive)).min(self.heard + jittered(expired / 2))
+    }
+}

@@ -1,0 +1,234 @@
+//! Messages that go: to one peer, to a group, to all.
+//!
+//! A message that got its number must arrive, or the relation is lost. So a full queue refuses before the number is
+//! spent, and a message for a peer whose connection does not stand yet waits without one.
+
+use super::{
+    Node, Phase,
+    peer::{Held, Peer},
+};
+use crate::{
+    action::Action,
+    content::Content,
+    error::SendError,
+    event::Event,
+    id::{ConnId, PeerId},
+    log::log,
+    time::Instant,
+    zmtp::Connection,
+};
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+use zre_proto::{
+    Message,
+    limits::{MESSAGE_HEADER_LEN, STRING_MAX},
+    message::Body,
+};
+
+/// What a queue counts for each message beyond its octets.
+const MESSAGE_COST: usize = 64;
+/// How far JOIN and LEAVE may overrun a queue before they are refused as well.
+const CONTROL_ROOM: usize = 64 << 10;
+/// Where the sequence number stands in a message.
+const SEQUENCE_AT: usize = MESSAGE_HEADER_LEN - 2;
+
+impl Node {
+    /// Sends a message to one peer.
+    ///
+    /// `Full` means that nothing was sent and that an [`Event::Room`] will say when to try again.
+    pub fn whisper(&mut self, now: Instant, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
+        self.tick(now)?;
+        let content = self.check_content(content.into())?;
+        if self.peer(peer).is_none() {
+            return Err(SendError::UnknownPeer(peer));
+        }
+        self.encode(&Body::Whisper, &content);
+        self.check_room_for_content(peer)?;
+        self.post(peer, &Body::Whisper, &content);
+        self.encoder.finish();
+        Ok(())
+    }
+
+    /// Sends a message to all peers in a group, whether or not this node is in it; how many there were.
+    ///
+    /// All or nothing: `Full` names one peer whose queue has no room, and nobody got anything.
+    pub fn shout(&mut self, now: Instant, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
+        self.tick(now)?;
+        let content = self.check_content(content.into())?;
+        if group.is_empty() || group.len() > STRING_MAX {
+            return Err(SendError::BadGroup { found: group.len() });
+        }
+        let receivers = self.peers_by_group(group);
+        let body = Body::Shout { group: group.into() };
+        self.encode(&body, &content);
+        for peer in &receivers {
+            self.check_room_for_content(*peer)?;
+        }
+        for peer in &receivers {
+            self.post(*peer, &body, &content);
+        }
+        self.encoder.finish();
+        Ok(receivers.len())
+    }
+
+    fn check_content(&self, mut content: Content) -> Result<Content, SendError> {
+        if matches!(self.phase, Phase::Stopping | Phase::Stopped) {
+            return Err(SendError::Stopped);
+        }
+        let limits = &self.config.limits;
+        if content.len() > limits.frames {
+            return Err(SendError::TooManyFrames { found: content.len(), limit: limits.frames });
+        }
+        if content.octets() > limits.message {
+            return Err(SendError::TooLarge { found: content.octets(), limit: limits.message });
+        }
+        if content.is_empty() {
+            // Stock programs do not survive a message without content.
+            content.push(Bytes::new());
+        }
+        Ok(content)
+    }
+
+    /// Whether a peer's queue takes the message in the encoder. An empty one always does.
+    fn check_room_for_content(&mut self, id: PeerId) -> Result<(), SendError> {
+        let limit = self.config.limits.send_queue;
+        let load = self.load(id);
+        if load == 0 || load + self.encoder.octets() + MESSAGE_COST <= limit {
+            return Ok(());
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.full = true;
+        }
+        Err(SendError::Full { peer: id })
+    }
+
+    /// Whether all queues take a JOIN or LEAVE.
+    pub(super) fn check_room_for_control(&mut self) -> Result<(), SendError> {
+        let limit = self.config.limits.send_queue + CONTROL_ROOM;
+        let full = self.peers().find(|id| self.load(*id) > limit);
+        let Some(id) = full else { return Ok(()) };
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.full = true;
+        }
+        Err(SendError::Full { peer: id })
+    }
+
+    /// What waits for a peer.
+    pub(super) fn load(&self, id: PeerId) -> usize {
+        let Some(peer) = self.peers.get(&id) else { return 0 };
+        let queue = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
+        peer.held_load + queue.map_or(0, Connection::load)
+    }
+
+    /// After octets were written to a peer: whether to say that its queue has room again.
+    pub(super) fn check_room(&mut self, id: PeerId) {
+        let full = self.peers.get(&id).is_some_and(|peer| peer.full);
+        if full && self.load(id) <= self.config.limits.send_queue / 2 {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.full = false;
+            }
+            self.emit(Event::Room { peer: id });
+        }
+    }
+
+    /// Puts a message into the encoder, without its number.
+    fn encode(&mut self, body: &Body, content: &[Bytes]) {
+        let mut head = BytesMut::with_capacity(64);
+        let message = Message { sequence: 0, body: body.clone() };
+        // Every field was checked where the application gave it.
+        let encoded = message.encode(&mut head);
+        debug_assert_eq!(encoded, Ok(()));
+        self.encoder.start(&head, Some(SEQUENCE_AT), content.len());
+        self.encoder.content(content);
+    }
+
+    /// Sends the message in the encoder to a peer, or keeps it until our HELLO has gone before it.
+    fn post(&mut self, id: PeerId, body: &Body, content: &Content) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if body.has_content() {
+            peer.confirmed_by = peer.pings + 1;
+        }
+        match peer.open() {
+            Some(conn) => self.put(id, conn),
+            None => {
+                let load = self.encoder.octets() + MESSAGE_COST;
+                peer.held_load += load;
+                peer.held.push_back(Held { body: body.clone(), content: content.clone(), load });
+            }
+        }
+    }
+
+    /// Queues the message in the encoder on a connection, with the next number.
+    fn put(&mut self, id: PeerId, conn_id: ConnId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(zmtp) = self.conns.get_mut(conn_id).and_then(|conn| conn.zmtp.as_mut()) else { return };
+        let silent = !zmtp.has_output();
+        self.encoder.set_sequence(peer.take_number());
+        zmtp.push(&self.encoder);
+        self.statistics.messages_sent += 1;
+        if silent && zmtp.has_output() {
+            self.actions.push_back(Action::Writable { conn: conn_id });
+        }
+    }
+
+    /// The first message on a new connection. What was held of JOIN and LEAVE is in it.
+    pub(super) fn send_hello(&mut self, id: PeerId, conn: ConnId, hello: &Body) {
+        self.encode(hello, &[]);
+        self.put(id, conn);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.held.retain(|held| held.body.has_content());
+            peer.held_load = peer.held.iter().map(|held| held.load).sum();
+        }
+    }
+
+    /// Sends what waited for our HELLO, and for the peer's.
+    pub(super) fn flush_held(&mut self, id: PeerId) {
+        while let Some((conn, held)) = self.peers.get_mut(&id).and_then(|peer| {
+            let conn = peer.open()?;
+            let held = peer.held.pop_front()?;
+            peer.held_load -= held.load;
+            Some((conn, held))
+        }) {
+            self.encode(&held.body, &held.content);
+            self.put(id, conn);
+        }
+        self.encoder.finish();
+    }
+
+    /// Tells a change of membership to all peers, those included whose HELLO we have not heard but who have ours.
+    pub(super) fn tell_all(&mut self, body: &Body) {
+        let ids: Vec<_> = self.peers.keys().copied().collect();
+        self.encode(body, &[]);
+        for id in ids {
+            let told = self.peers.get(&id).is_some_and(|peer| matches!(peer.out, super::peer::Out::Open { .. }));
+            if told {
+                self.post(id, body, &Content::new());
+            }
+        }
+    }
+
+    /// Sends a message without content, such as PING.
+    pub(super) fn send_control(&mut self, id: PeerId, body: &Body) {
+        log!(trace, "peer {id}: sending {}", body.name());
+        self.encode(body, &[]);
+        self.post(id, body, &Content::new());
+    }
+
+    /// The same for a message that nobody misses: a peer that does not read gets no more of them.
+    pub(super) fn send_unless_full(&mut self, id: PeerId, body: &Body) -> bool {
+        let room = self.load(id) <= self.config.limits.send_queue;
+        if room {
+            self.send_control(id, body);
+        }
+        room
+    }
+}
+
+impl Peer {
+    /// The number of our next message: after 65535 comes 0.
+    fn take_number(&mut self) -> u16 {
+        let number = self.next_out;
+        self.next_out = number.wrapping_add(1);
+        number
+    }
+}

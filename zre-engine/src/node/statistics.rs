@@ -1,0 +1,47 @@
+//! What a node counts.
+
+use alloc::collections::BTreeMap;
+
+/// Counters since the node was made, and what there is now. All may grow in later versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Peers that have entered.
+    pub peers: usize,
+    /// Peers that are known but have not said HELLO.
+    pub strangers: usize,
+    /// Connections, both ways.
+    pub connections: usize,
+    /// ZRE messages that were queued for peers.
+    pub messages_sent: u64,
+    /// ZRE messages that came and were understood.
+    pub messages_received: u64,
+    /// Octets written to connections.
+    pub octets_sent: u64,
+    /// Octets that came on connections.
+    pub octets_received: u64,
+    /// Beacons that went out.
+    pub beacons_sent: u64,
+    /// Beacons of others that were good.
+    pub beacons_received: u64,
+    /// Datagrams that were not, by reason.
+    pub beacons_rejected: BTreeMap<&'static str, u64>,
+    /// Connections that this node closed, by reason.
+    pub closed: BTreeMap<&'static str, u64>,
+    /// JOIN and LEAVE with a status that does not follow.
+    pub status_mismatches: u64,
+    /// Messages skipped: of a kind that is not known, or before a HELLO.
+    pub skipped: u64,
+    /// Messages that were queued for a peer when it went.
+    pub unsent: u64,
+    /// What waits for the application, as [`Event::octets`](crate::Event::octets) counts it.
+    pub events_waiting: usize,
+    /// What waits for peers, in octets, each message counted with 64 more.
+    pub send_queues: usize,
+}
+
+impl Statistics {
+    pub(super) fn reject_beacon(&mut self, reason: &'static str) {
+        *self.beacons_rejected.entry(reason).or_default() += 1;
+    }
+}

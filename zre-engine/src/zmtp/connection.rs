@@ -1,0 +1,397 @@
+//! The connection itself: greeting, handshake, traffic, heartbeats.
+
+use super::{
+    encoder::Encoder,
+    mechanism::{Handshake, Step},
+    queue::SendQueue,
+};
+use crate::{
+    content::Content,
+    error::{CloseReason, Violation},
+    time::Instant,
+};
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+use core::time::Duration;
+use smallvec::SmallVec;
+use zre_proto::zmtp::{Command, Frame, FrameDecoder, FrameHeader, Greeting, GreetingDecoder, Metadata};
+
+/// How many PONGs may wait: a peer that asks without reading gets no more.
+const PONGS_WAITING: usize = 64;
+
+/// The longest time to live that a PING may carry, in tenths of a second: libzmq overflows beyond it and closes.
+const TTL_MAX: u128 = 655;
+
+/// What a connection is, and what it takes from its peer.
+#[derive(Debug, Clone)]
+pub struct ConnectionConfig {
+    /// What we are.
+    pub socket_type: SocketType,
+    /// Our identity (routing id), at most 255 octets.
+    pub identity: Bytes,
+    /// Further properties of our READY. Names of applications start with `X-`.
+    pub properties: Vec<(&'static str, Bytes)>,
+    /// How long greeting and handshake may take.
+    pub handshake: Duration,
+    /// Send a PING after this much silence, and give up after as much again. Never towards a peer of ZMTP 3.0.
+    pub heartbeat: Option<Duration>,
+    /// The longest command of the handshake, in octets.
+    pub command_limit: usize,
+    /// The longest first frame of a message, in octets.
+    pub first_frame_limit: usize,
+    /// The most octets in the further frames of a message, all together.
+    pub content_limit: usize,
+    /// The most further frames in a message.
+    pub frames_limit: usize,
+}
+
+impl ConnectionConfig {
+    /// Limits as ZRE has them, for a socket of this type.
+    pub fn new(socket_type: SocketType, identity: Bytes) -> Self {
+        Self {
+            socket_type,
+            identity,
+            properties: Vec::new(),
+            handshake: Duration::from_secs(5),
+            heartbeat: None,
+            command_limit: 512,
+            first_frame_limit: 64 << 10,
+            content_limit: 16 << 20,
+            frames_limit: 64,
+        }
+    }
+}
+
+/// The socket types that this implementation plays or meets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SocketType {
+    /// Sends to, and receives from, many.
+    Router,
+    /// Sends to, and receives from, one.
+    Dealer,
+    /// Any other, as far as it goes with ours.
+    Other,
+}
+
+impl SocketType {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Router => "ROUTER",
+            Self::Dealer => "DEALER",
+            Self::Other => "",
+        }
+    }
+
+    pub(super) fn from_name(name: &[u8]) -> Self {
+        match name {
+            b"ROUTER" => Self::Router,
+            b"DEALER" => Self::Dealer,
+            _ => Self::Other,
+        }
+    }
+
+    /// Which types may connect to this one (RFC 23, "The Socket-Type Property").
+    pub(super) fn accepts(self, name: &[u8]) -> bool {
+        match self {
+            Self::Router => matches!(name, b"DEALER" | b"ROUTER" | b"REQ"),
+            Self::Dealer => matches!(name, b"ROUTER" | b"DEALER" | b"REP"),
+            Self::Other => false,
+        }
+    }
+}
+
+/// What the handshake told about the peer.
+#[derive(Debug, Clone)]
+pub struct PeerInfo {
+    /// Its socket type.
+    pub socket_type: SocketType,
+    /// Its identity; empty where it has none.
+    pub identity: Bytes,
+    /// All its properties.
+    pub metadata: Metadata,
+}
+
+/// What a connection has come to.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The handshake is done.
+    Ready(PeerInfo),
+    /// A whole message; at least one frame.
+    Message(Content),
+}
+
+#[derive(Debug)]
+enum Stage {
+    Greeting(GreetingDecoder, Bytes),
+    Handshake(Handshake),
+    Ready,
+    Failed,
+}
+
+/// A ZMTP connection over any stream of octets.
+#[derive(Debug)]
+pub struct Connection {
+    config: ConnectionConfig,
+    stage: Stage,
+    /// Greeting and handshake: goes out before everything else.
+    opening: SendQueue,
+    traffic: SendQueue,
+    decoder: FrameDecoder,
+    /// The frames of a message that is not complete, and the octets of all but the first.
+    frames: SmallVec<[Bytes; 2]>,
+    content: usize,
+    pongs: usize,
+    peer_minor: u8,
+    deadline: Option<Instant>,
+    heard: Instant,
+    pinged: bool,
+}
+
+impl Connection {
+    /// A connection over a stream that stands now.
+    pub fn new(config: ConnectionConfig, now: Instant) -> Self {
+        let mut opening = SendQueue::default();
+        opening.push_octets(&Greeting::NULL.encode());
+        Self {
+            deadline: Some(now + config.handshake),
+            decoder: FrameDecoder::new(config.command_limit),
+            config,
+            stage: Stage::Greeting(GreetingDecoder::default(), Bytes::new()),
+            opening,
+            traffic: SendQueue::default(),
+            frames: SmallVec::new(),
+            content: 0,
+            pongs: 0,
+            peer_minor: 0,
+            heard: now,
+            pinged: false,
+        }
+    }
+
+    /// Takes octets from the peer. Follow with [`Connection::poll`] until it has no more.
+    pub fn receive(&mut self, now: Instant, data: Bytes) {
+        self.heard = now;
+        match &mut self.stage {
+            Stage::Greeting(_, waiting) if waiting.is_empty() => *waiting = data,
+            Stage::Greeting(_, waiting) => {
+                let mut joined = BytesMut::with_capacity(waiting.len() + data.len());
+                joined.extend_from_slice(waiting);
+                joined.extend_from_slice(&data);
+                *waiting = joined.freeze();
+            }
+            Stage::Handshake(_) | Stage::Ready => self.decoder.push(data),
+            Stage::Failed => {}
+        }
+    }
+
+    /// The next thing that the octets so far amount to; `None` when more are needed.
+    ///
+    /// An error ends the connection: close it.
+    pub fn poll(&mut self, now: Instant) -> Result<Option<Progress>, CloseReason> {
+        self.try_poll(now).map_err(|violation| {
+            self.stage = Stage::Failed;
+            self.deadline = None;
+            violation.into()
+        })
+    }
+
+    fn try_poll(&mut self, now: Instant) -> Result<Option<Progress>, Violation> {
+        if let Stage::Greeting(decoder, waiting) = &mut self.stage {
+            let (taken, greeting) = decoder.decode(waiting)?;
+            let rest = waiting.split_off(taken);
+            waiting.clear();
+            let Some(greeting) = greeting else { return Ok(None) };
+            let handshake = Handshake::start(&greeting)?;
+            push_command(&mut self.opening, &handshake.opening(&self.config));
+            self.peer_minor = if greeting.version.0 > 3 { 1 } else { greeting.version.1 };
+            self.stage = Stage::Handshake(handshake);
+            if !rest.is_empty() {
+                self.decoder.push(rest);
+            }
+        }
+        while !matches!(self.stage, Stage::Failed) {
+            let Some(frame) = self.decoder.next_frame()? else { return Ok(None) };
+            if let Some(progress) = self.frame(now, frame)? {
+                return Ok(Some(progress));
+            }
+        }
+        Ok(None)
+    }
+
+    fn frame(&mut self, now: Instant, frame: Frame) -> Result<Option<Progress>, Violation> {
+        if let Stage::Handshake(handshake) = &mut self.stage {
+            if !frame.command {
+                return Err(Violation::Handshake);
+            }
+            let Step::Done(peer) = handshake.command(&self.config, Command::decode(&frame.body)?)?;
+            self.stage = Stage::Ready;
+            self.decoder.set_limit(self.config.first_frame_limit);
+            self.deadline = self.heartbeat_deadline(now);
+            return Ok(Some(Progress::Ready(peer)));
+        }
+        if frame.command {
+            return self.command(Command::decode(&frame.body)?).map(|()| None);
+        }
+        if self.frames.is_empty() {
+            self.content = 0;
+        } else {
+            // The size was checked against what was left of the limit before the body was read.
+            self.content += frame.body.len();
+        }
+        if self.frames.len() > self.config.frames_limit {
+            return Err(Violation::MessageTooLarge);
+        }
+        // A small payload in a large chunk would keep the whole chunk in memory for as long as it lives.
+        let body = if self.frames.is_empty() || frame.body.len() * 4 >= self.decoder.chunk_len() {
+            frame.body
+        } else {
+            Bytes::copy_from_slice(&frame.body)
+        };
+        self.frames.push(body);
+        if frame.more {
+            self.decoder.set_limit(self.config.content_limit - self.content);
+            return Ok(None);
+        }
+        self.decoder.set_limit(self.config.first_frame_limit);
+        Ok(Some(Progress::Message(self.frames.drain(..).collect())))
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Violation> {
+        match command {
+            Command::Ready(_) => Err(Violation::SecondReady),
+            Command::Error { reason } => Err(Violation::Refused(reason.to_str().into_owned())),
+            Command::Ping { context, .. } => {
+                if self.traffic.is_empty() {
+                    self.pongs = 0;
+                }
+                if self.pongs < PONGS_WAITING {
+                    self.pongs += 1;
+                    push_command(&mut self.traffic, &Command::Pong { context });
+                }
+                Ok(())
+            }
+            // A PONG has done its work by having been heard; unknown commands are the future's.
+            _ => Ok(()),
+        }
+    }
+
+    /// Queues a message. Before the handshake is done it waits.
+    ///
+    /// The queue has no limit of its own: look at [`Connection::load`] first.
+    pub fn send(&mut self, message: &Content) {
+        let mut encoder = Encoder::default();
+        let Some((first, rest)) = message.split_first() else { return };
+        encoder.start(first, None, rest.len());
+        encoder.content(rest);
+        self.traffic.push(&encoder);
+    }
+
+    pub(crate) fn push(&mut self, message: &Encoder) {
+        self.traffic.push(message);
+    }
+
+    /// Octets that wait to be written, with 64 more for each message.
+    pub fn load(&self) -> usize {
+        self.traffic.load()
+    }
+
+    /// Messages that are not wholly written.
+    pub fn unsent(&self) -> usize {
+        self.traffic.messages()
+    }
+
+    /// Forgets what waits to be written; how many messages that were.
+    pub fn clear(&mut self) -> usize {
+        self.opening.clear();
+        self.traffic.clear()
+    }
+
+    /// Whether [`Connection::transmit`] has anything to write.
+    pub fn has_output(&self) -> bool {
+        !self.opening.is_empty() || (self.is_ready() && !self.traffic.is_empty())
+    }
+
+    /// Fills `chunks` with octets for one vectored write; how many chunks it filled, 0 when there is nothing to write.
+    pub fn transmit<'a>(&'a self, chunks: &mut [&'a [u8]]) -> usize {
+        let opening = self.opening.transmit(chunks);
+        let traffic = if self.is_ready() { self.traffic.transmit(&mut chunks[opening..]) } else { 0 };
+        opening + traffic
+    }
+
+    /// The first `written` octets of what `transmit` gave are written.
+    pub fn advance(&mut self, written: usize) {
+        let rest = self.opening.advance(written);
+        if self.is_ready() {
+            self.traffic.advance(rest);
+        }
+    }
+
+    /// Whether the handshake is done (and nothing went wrong since).
+    pub fn is_ready(&self) -> bool {
+        matches!(self.stage, Stage::Ready)
+    }
+
+    /// Whether octets of a message are there whose end has not come.
+    pub(crate) fn is_in_message(&self) -> bool {
+        !self.frames.is_empty() || self.decoder.is_in_message()
+    }
+
+    /// How many octets the greeting or frame in progress still wants, as far as that is known.
+    pub fn wanted(&self) -> usize {
+        match &self.stage {
+            Stage::Greeting(decoder, _) => decoder.missing(),
+            Stage::Handshake(_) | Stage::Ready => self.decoder.wanted(),
+            Stage::Failed => 0,
+        }
+    }
+
+    /// When [`Connection::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Looks at the clocks. An error ends the connection: close it.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), CloseReason> {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return Ok(());
+        }
+        if !self.is_ready() {
+            self.stage = Stage::Failed;
+            self.deadline = None;
+            return Err(CloseReason::HandshakeTimeout);
+        }
+        // What was heard since the deadline was set moved it.
+        let due = self.heartbeat_deadline(self.heard);
+        if due.is_none_or(|due| now < due) {
+            self.pinged = false;
+            self.deadline = due;
+            return Ok(());
+        }
+        if self.pinged && self.config.heartbeat.is_some_and(|interval| now.since(self.heard) >= 2 * interval) {
+            self.stage = Stage::Failed;
+            self.deadline = None;
+            return Err(CloseReason::HeartbeatTimeout);
+        }
+        let interval = self.config.heartbeat.unwrap_or_default();
+        let ttl = (3 * interval.as_millis() / 100).min(TTL_MAX) as u16;
+        push_command(&mut self.traffic, &Command::Ping { ttl, context: Bytes::new() });
+        self.pinged = true;
+        self.deadline = Some(now + interval);
+        Ok(())
+    }
+
+    fn heartbeat_deadline(&self, heard: Instant) -> Option<Instant> {
+        self.config.heartbeat.filter(|_| self.peer_minor >= 1).map(|interval| heard + interval)
+    }
+}
+
+fn push_command(queue: &mut SendQueue, command: &Command) {
+    let mut octets = Vec::with_capacity(64);
+    FrameHeader::command(command.encoded_len()).encode(&mut octets);
+    // Our own commands fit their fields; an identity that does not is refused where it is configured.
+    if command.encode(&mut octets).is_ok() {
+        queue.push_octets(&octets);
+    }
+}

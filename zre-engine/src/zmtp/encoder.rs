@@ -1,0 +1,87 @@
+//! Messages made ready for any number of send queues.
+
+use alloc::vec::Vec;
+use bytes::{BufMut, Bytes};
+use smallvec::SmallVec;
+use zre_proto::zmtp::FrameHeader;
+
+/// From this length on a frame is shared between queues, not copied into them.
+const SHARED_FROM: usize = 4096;
+
+/// A message as it will stand on the wire, but for its sequence number. Encoded once, however many receivers it has;
+/// the memory is used again for the next message.
+#[derive(Debug, Default)]
+pub(crate) struct Encoder {
+    /// What is copied into each queue.
+    packed: Vec<u8>,
+    /// Where in `packed` the two octets of the sequence number stand, if it has any.
+    sequence_at: Option<usize>,
+    /// Payloads that are shared: each with the place in `packed` that it comes before.
+    shared: SmallVec<[(usize, Bytes); 1]>,
+    octets: usize,
+}
+
+/// A run of octets to send.
+pub(crate) enum Part<'a> {
+    /// To be copied.
+    Packed(&'a [u8]),
+    /// To be shared.
+    Shared(&'a Bytes),
+}
+
+impl Encoder {
+    /// Starts a message that begins with `head`; `frames` more frames follow. `sequence_at` is where in `head` a
+    /// sequence number is to be put for each receiver.
+    pub(crate) fn start(&mut self, head: &[u8], sequence_at: Option<usize>, frames: usize) {
+        self.packed.clear();
+        self.shared.clear();
+        let header = FrameHeader::message(head.len(), frames > 0);
+        header.encode(&mut self.packed);
+        self.sequence_at = sequence_at.map(|at| self.packed.len() + at);
+        self.packed.put_slice(head);
+        self.octets = self.packed.len();
+    }
+
+    /// Adds the content frames.
+    pub(crate) fn content(&mut self, frames: &[Bytes]) {
+        for (index, frame) in frames.iter().enumerate() {
+            let header = FrameHeader::message(frame.len(), index + 1 < frames.len());
+            header.encode(&mut self.packed);
+            if frame.len() < SHARED_FROM {
+                self.packed.put_slice(frame);
+            } else {
+                self.shared.push((self.packed.len(), frame.clone()));
+            }
+            self.octets += header.encoded_len() + frame.len();
+        }
+    }
+
+    /// Lets go of payloads, so that they are not kept until the next message.
+    pub(crate) fn finish(&mut self) {
+        self.shared.clear();
+    }
+
+    /// How many octets the message has on the wire.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Writes the sequence number for the next receiver.
+    pub(crate) fn set_sequence(&mut self, sequence: u16) {
+        if let Some(at) = self.sequence_at {
+            self.packed[at..at + 2].copy_from_slice(&sequence.to_be_bytes());
+        }
+    }
+
+    /// The message in the order it stands on the wire.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        let mut from = 0;
+        let between = self.shared.iter().flat_map(move |(at, payload)| {
+            let packed = &self.packed[from..*at];
+            from = *at;
+            [Part::Packed(packed), Part::Shared(payload)]
+        });
+        let last = self.shared.last().map_or(0, |(at, _)| *at);
+        between.chain(core::iter::once(Part::Packed(&self.packed[last..])))
+    }
+}

@@ -1,0 +1,23 @@
+//! One ZMTP 3 connection as a state machine (RFC 23, RFC 37), useful without ZRE.
+//!
+//! ```text
+//!   octets in ──► receive ──► poll ──► Ready, then messages
+//!   messages  ──► send    ──► transmit, advance ──► octets out
+//! ```
+//!
+//! | state | what it waits for | what it sends |
+//! |---|---|---|
+//! | greeting | the peer's 64 octets | its own 64, at once |
+//! | handshake | what the mechanism asks for: NULL wants a READY | its READY |
+//! | ready | messages and commands | messages, PONG for PING, PING where heartbeats are on |
+//! | failed | nothing | nothing |
+//!
+//! Messages sent before the handshake is done wait for it.
+
+mod connection;
+mod encoder;
+mod mechanism;
+mod queue;
+
+pub use connection::{Connection, ConnectionConfig, PeerInfo, Progress, SocketType};
+pub(crate) use encoder::Encoder;

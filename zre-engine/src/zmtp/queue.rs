@@ -1,0 +1,183 @@
+//! Octets that wait to be written, packed so that a burst of small messages is one write.
+
+use super::encoder::{Encoder, Part};
+use alloc::collections::VecDeque;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+/// Packed octets are sealed at this length, so that memory is given back as they are written.
+const SEAL_AT: usize = 64 << 10;
+
+/// What each message counts for beyond its octets: the bookkeeping it costs.
+pub(crate) const MESSAGE_COST: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct SendQueue {
+    sealed: VecDeque<Bytes>,
+    /// The end of the queue, still growing.
+    open: BytesMut,
+    /// Octets not written yet.
+    octets: usize,
+    /// Octets written or queued since the beginning.
+    position: u64,
+    /// Where each message that is not wholly written ends, as a position.
+    ends: VecDeque<u64>,
+}
+
+impl SendQueue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.octets == 0
+    }
+
+    /// Messages that are not wholly written.
+    pub(crate) fn messages(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// What the queue counts for in its limit.
+    pub(crate) fn load(&self) -> usize {
+        self.octets + MESSAGE_COST * self.ends.len()
+    }
+
+    /// Adds octets that are no message: greetings and commands.
+    pub(crate) fn push_octets(&mut self, octets: &[u8]) {
+        self.open.reserve(octets.len());
+        self.open.put_slice(octets);
+        self.count(octets.len());
+        if self.open.len() >= SEAL_AT {
+            self.seal();
+        }
+    }
+
+    /// Adds a message.
+    pub(crate) fn push(&mut self, message: &Encoder) {
+        for part in message.parts() {
+            match part {
+                Part::Packed(octets) => self.push_octets(octets),
+                Part::Shared(payload) => {
+                    self.seal();
+                    self.sealed.push_back(payload.clone());
+                    self.count(payload.len());
+                }
+            }
+        }
+        self.ends.push_back(self.position);
+    }
+
+    /// Fills `chunks` from the front of the queue; how many it filled.
+    pub(crate) fn transmit<'a>(&'a self, chunks: &mut [&'a [u8]]) -> usize {
+        let open = Some(&self.open[..]).filter(|open| !open.is_empty());
+        let waiting = self.sealed.iter().map(|sealed| &sealed[..]).chain(open);
+        let mut filled = 0;
+        for (chunk, octets) in chunks.iter_mut().zip(waiting) {
+            *chunk = octets;
+            filled += 1;
+        }
+        filled
+    }
+
+    /// Forgets `written` octets from the front; how many of them the queue did not have.
+    pub(crate) fn advance(&mut self, written: usize) -> usize {
+        let mut left = written.min(self.octets);
+        self.octets -= left;
+        let excess = written - left;
+        while let Some(front) = self.sealed.front_mut() {
+            if left < front.len() {
+                front.advance(left);
+                left = 0;
+                break;
+            }
+            left -= front.len();
+            self.sealed.pop_front();
+        }
+        self.open.advance(left);
+        let written_until = self.position - self.octets as u64;
+        while self.ends.front().is_some_and(|end| *end <= written_until) {
+            self.ends.pop_front();
+        }
+        excess
+    }
+
+    /// Forgets everything; how many messages were not wholly written.
+    pub(crate) fn clear(&mut self) -> usize {
+        let unsent = self.ends.len();
+        *self = Self { position: self.position, ..Self::default() };
+        unsent
+    }
+
+    fn seal(&mut self) {
+        if !self.open.is_empty() {
+            self.sealed.push_back(self.open.split().freeze());
+        }
+    }
+
+    fn count(&mut self, octets: usize) {
+        self.octets += octets;
+        self.position += octets as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::{vec, vec::Vec};
+
+    fn message(encoder: &mut Encoder, size: usize, fill: u8) {
+        encoder.start(b"head..", Some(4), 1);
+        encoder.content(&[Bytes::from(vec![fill; size])]);
+        encoder.set_sequence(u16::from(fill));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_writes_gives_the_same_octets(
+            sizes in proptest::collection::vec(prop_oneof![0usize..40, 4000..5000usize, 60_000..70_000usize], 1..12),
+            writes in proptest::collection::vec(1usize..30_000, 1..20),
+        ) {
+            let mut encoder = Encoder::default();
+            let (mut whole, mut queue) = (SendQueue::default(), SendQueue::default());
+            let mut octets = Vec::new();
+            let mut writes = writes.into_iter().cycle();
+            let write = |queue: &mut SendQueue, octets: &mut Vec<u8>, most: usize| {
+                let mut chunks = [&[][..]; 3];
+                let filled = queue.transmit(&mut chunks);
+                let gathered = chunks[..filled].concat();
+                let written = most.min(gathered.len());
+                octets.extend_from_slice(&gathered[..written]);
+                prop_assert_eq!(queue.advance(written), 0);
+                Ok(())
+            };
+            for (index, size) in sizes.iter().enumerate() {
+                message(&mut encoder, *size, index as u8);
+                whole.push(&encoder);
+                queue.push(&encoder);
+                write(&mut queue, &mut octets, writes.next().unwrap())?;
+            }
+            while !queue.is_empty() {
+                write(&mut queue, &mut octets, writes.next().unwrap())?;
+            }
+            let mut expected = [&[][..]; 100];
+            let filled = whole.transmit(&mut expected);
+            prop_assert_eq!(&expected[..filled].concat(), &octets);
+            prop_assert_eq!((queue.messages(), queue.load()), (0, 0));
+            prop_assert_eq!(whole.messages(), sizes.len());
+        }
+    }
+
+    #[test]
+    fn large_payloads_are_shared_and_small_ones_packed() {
+        let mut encoder = Encoder::default();
+        let mut queue = SendQueue::default();
+        let payload = Bytes::from(vec![7; 10_000]);
+        encoder.start(b"head", None, 2);
+        encoder.content(&[Bytes::from_static(b"small"), payload.clone()]);
+        queue.push(&encoder);
+        queue.push(&encoder);
+        let mut chunks = [&[][..]; 8];
+        assert_eq!(queue.transmit(&mut chunks), 4);
+        assert_eq!(chunks[1].as_ptr(), payload.as_ptr());
+        assert_eq!(chunks[3].as_ptr(), payload.as_ptr());
+        assert_eq!(queue.clear(), 2);
+    }
+}

@@ -1,0 +1,95 @@
+//! Text as it stands on the wire.
+
+use alloc::{borrow::Cow, string::String};
+use bytes::Bytes;
+use core::fmt;
+
+/// Text from the wire: meant to be UTF-8, kept as the octets that came.
+///
+/// Stock peers cut long non-ASCII names in the middle of a character, so the octets may not decode. Two texts are
+/// equal when their octets are. [`Text::to_str`] replaces what does not decode.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text(Bytes);
+
+impl Text {
+    /// Text from octets, whatever they are. The octets are shared, not copied.
+    pub const fn from_octets(octets: Bytes) -> Self {
+        Self(octets)
+    }
+
+    /// The octets as they stand on the wire.
+    pub fn as_octets(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text, with U+FFFD where the octets are not UTF-8.
+    pub fn to_str(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// Length in octets.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no octet at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Bytes::from(text.into_bytes()))
+    }
+}
+
+impl From<Text> for Bytes {
+    fn from(text: Text) -> Self {
+        text.0
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.to_str(), f)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn a_cut_character_is_replaced_not_refused() {
+        let cut = Text::from_octets(Bytes::from_static(b"caf\xC3"));
+        assert_eq!(cut.to_string(), "caf\u{FFFD}");
+        assert_eq!(cut.len(), 4);
+        assert_eq!(Text::from("café"), "café");
+    }
+}

@@ -1,0 +1,332 @@
+//! Frames: flags, a size, a body (RFC 23, "Framing").
+//!
+//! Flags: bit 0 MORE (another frame of the message follows), bit 1 LONG (eight octets of size instead of one), bit 2
+//! COMMAND; the others are zero. A long size for a short body is legal.
+
+use crate::{
+    error::{DecodeError, Fault},
+    limits::FRAME_HEADER_MAX,
+};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+const MORE: u8 = 1;
+const LONG: u8 = 2;
+const COMMAND: u8 = 4;
+
+/// A frame's flags and size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// Another frame of the same message follows.
+    pub more: bool,
+    /// The body is a command, not part of a message.
+    pub command: bool,
+    /// The body's length in octets.
+    pub size: u64,
+}
+
+impl FrameHeader {
+    /// The header of a message's frame.
+    pub const fn message(size: usize, more: bool) -> Self {
+        Self { more, command: false, size: size as u64 }
+    }
+
+    /// The header of a command.
+    pub const fn command(size: usize) -> Self {
+        Self { more: false, command: true, size: size as u64 }
+    }
+
+    /// How many octets [`FrameHeader::encode`] writes: 2 or 9.
+    pub const fn encoded_len(&self) -> usize {
+        if self.size > 255 { FRAME_HEADER_MAX } else { 2 }
+    }
+
+    /// Appends the shortest form of the header.
+    pub fn encode(&self, out: &mut impl BufMut) {
+        let flags = if self.more { MORE } else { 0 } | if self.command { COMMAND } else { 0 };
+        match u8::try_from(self.size) {
+            Ok(size) => out.put_slice(&[flags, size]),
+            Err(_) => {
+                out.put_u8(flags | LONG);
+                out.put_u64(self.size);
+            }
+        }
+    }
+
+    /// Reads a header from the front of `octets`, with the number of octets it took; `None` while some are missing.
+    pub fn decode(octets: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
+        let Some(&flags) = octets.first() else { return Ok(None) };
+        if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
+            return Err(DecodeError::new("frame flags", 0, Fault::Flags { found: flags }));
+        }
+        let (size, length) = if flags & LONG == 0 {
+            match octets.get(1) {
+                Some(size) => (u64::from(*size), 2),
+                None => return Ok(None),
+            }
+        } else {
+            match octets.get(1..).and_then(<[u8]>::first_chunk) {
+                Some(size) => (u64::from_be_bytes(*size), FRAME_HEADER_MAX),
+                None => return Ok(None),
+            }
+        };
+        Ok(Some((Self { more: flags & MORE != 0, command: flags & COMMAND != 0, size }, length)))
+    }
+}
+
+/// A whole frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Another frame of the same message follows.
+    pub more: bool,
+    /// The body is a command, not part of a message.
+    pub command: bool,
+    /// The body: a slice of a chunk that was pushed, or its own memory where the frame spanned chunks.
+    pub body: Bytes,
+}
+
+/// Cuts a stream of octets, in chunks of any size, into frames.
+///
+/// A body that lies within one chunk is a slice of it. One that spans chunks is copied once, into memory that grows
+/// with what has arrived, never with the size that the sender declared.
+#[derive(Debug)]
+pub struct FrameDecoder {
+    chunk: Bytes,
+    /// The length of the chunk before anything was taken from it.
+    chunk_len: usize,
+    limit: usize,
+    header: [u8; FRAME_HEADER_MAX],
+    header_len: usize,
+    /// The frame whose body is incomplete, and what there is of it.
+    partial: Option<(FrameHeader, BytesMut)>,
+    /// Octets taken since the beginning, for errors.
+    position: usize,
+}
+
+impl FrameDecoder {
+    /// A decoder that refuses frames of more than `limit` octets.
+    pub const fn new(limit: usize) -> Self {
+        Self {
+            chunk: Bytes::new(),
+            chunk_len: 0,
+            limit,
+            header: [0; FRAME_HEADER_MAX],
+            header_len: 0,
+            partial: None,
+            position: 0,
+        }
+    }
+
+    /// Sets the limit for frames whose header has not been read yet.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Adds octets. Call [`FrameDecoder::next_frame`] until it has no more before the next chunk, else the chunks are
+    /// joined, which copies.
+    pub fn push(&mut self, chunk: Bytes) {
+        if self.chunk.is_empty() {
+            self.chunk = chunk;
+        } else {
+            let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
+            joined.put_slice(&self.chunk);
+            joined.put_slice(&chunk);
+            self.chunk = joined.freeze();
+        }
+        self.chunk_len = self.chunk.len();
+    }
+
+    /// The length of the chunk that frames are being cut from: what a slice of it keeps in memory.
+    pub fn chunk_len(&self) -> usize {
+        self.chunk_len
+    }
+
+    /// How many octets the frame in progress still wants, as far as that is known; 0 between frames.
+    pub fn wanted(&self) -> usize {
+        match &self.partial {
+            Some((header, body)) => clamp(header.size).saturating_sub(body.len()),
+            None if self.header_len > 0 => FRAME_HEADER_MAX - self.header_len,
+            None => 0,
+        }
+    }
+
+    /// Whether the frame in progress, of which some octets have come, is part of a message rather than a command.
+    pub fn is_in_message(&self) -> bool {
+        match &self.partial {
+            Some((header, _)) => !header.command,
+            None => self.header_len > 0 && self.header[0] & COMMAND == 0,
+        }
+    }
+
+    /// The next whole frame; `None` when more octets are needed.
+    ///
+    /// After an error the stream cannot be read further.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
+        if self.partial.is_none() {
+            let Some(header) = self.next_header()? else { return Ok(None) };
+            let size = clamp(header.size);
+            if self.chunk.len() >= size {
+                return Ok(Some(Frame { more: header.more, command: header.command, body: self.take(size) }));
+            }
+            let mut body = BytesMut::with_capacity(size.min(2 * self.chunk.len()));
+            body.put_slice(&self.take(self.chunk.len()));
+            self.partial = Some((header, body));
+            return Ok(None);
+        }
+        let Some((header, mut body)) = self.partial.take() else { return Ok(None) };
+        let missing = clamp(header.size) - body.len();
+        let arrived = self.take(missing.min(self.chunk.len()));
+        if body.capacity() - body.len() < arrived.len() {
+            body.reserve(missing.min(body.len().max(arrived.len())));
+        }
+        body.put_slice(&arrived);
+        if arrived.len() < missing {
+            self.partial = Some((header, body));
+            return Ok(None);
+        }
+        Ok(Some(Frame { more: header.more, command: header.command, body: body.freeze() }))
+    }
+
+    fn take(&mut self, count: usize) -> Bytes {
+        self.position += count;
+        self.chunk.split_to(count)
+    }
+
+    fn next_header(&mut self) -> Result<Option<FrameHeader>, DecodeError> {
+        // The usual case reads the header where it lies; only one that spans chunks is collected.
+        if self.header_len == 0 {
+            return match FrameHeader::decode(&self.chunk).map_err(|error| self.place(error))? {
+                Some((header, length)) => self.accept(header, length),
+                None => {
+                    self.header_len = self.chunk.len();
+                    self.header[..self.header_len].copy_from_slice(&self.chunk);
+                    self.chunk.clear();
+                    Ok(None)
+                }
+            };
+        }
+        while self.chunk.has_remaining() {
+            self.header[self.header_len] = self.chunk.get_u8();
+            self.header_len += 1;
+            let decoded = FrameHeader::decode(&self.header[..self.header_len]);
+            if let Some((header, length)) = decoded.map_err(|error| self.place(error))? {
+                self.header_len = 0;
+                return self.accept_collected(header, length);
+            }
+        }
+        Ok(None)
+    }
+
+    fn accept(&mut self, header: FrameHeader, length: usize) -> Result<Option<FrameHeader>, DecodeError> {
+        self.chunk.advance(length);
+        self.accept_collected(header, length)
+    }
+
+    fn accept_collected(&mut self, header: FrameHeader, length: usize) -> Result<Option<FrameHeader>, DecodeError> {
+        if header.size > self.limit as u64 {
+            let fault = Fault::TooLarge { declared: header.size, limit: self.limit as u64 };
+            return Err(DecodeError::new("frame size", self.position + 1, fault));
+        }
+        self.position += length;
+        Ok(Some(header))
+    }
+
+    fn place(&self, error: DecodeError) -> DecodeError {
+        DecodeError { offset: self.position + error.offset, ..error }
+    }
+}
+
+/// A size as memory counts; the limit was checked, so nothing is lost where a `usize` is small.
+fn clamp(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use std::vec::Vec;
+
+    fn frame() -> impl Strategy<Value = Frame> {
+        let body = prop_oneof![vec(any::<u8>(), 0..20), vec(any::<u8>(), 250..260), vec(any::<u8>(), 1000..3000)];
+        (0..3u8, body).prop_map(|(kind, body)| Frame { more: kind == 1, command: kind == 2, body: Bytes::from(body) })
+    }
+
+    fn encode(frames: &[Frame]) -> Bytes {
+        let mut out = BytesMut::new();
+        for frame in frames {
+            let header = FrameHeader { more: frame.more, command: frame.command, size: frame.body.len() as u64 };
+            let before = out.len();
+            header.encode(&mut out);
+            assert_eq!(out.len() - before, header.encoded_len());
+            out.put_slice(&frame.body);
+        }
+        out.freeze()
+    }
+
+    fn decode_chunks(chunks: impl Iterator<Item = Bytes>) -> Result<Vec<Frame>, DecodeError> {
+        let mut decoder = FrameDecoder::new(5000);
+        let mut frames = Vec::new();
+        for chunk in chunks {
+            decoder.push(chunk);
+            while let Some(frame) = decoder.next_frame()? {
+                frames.push(frame);
+            }
+        }
+        Ok(frames)
+    }
+
+    proptest! {
+        #[test]
+        fn any_chunking_gives_the_same_frames(frames in vec(frame(), 0..8), cuts in vec(1usize..700, 1..50)) {
+            let octets = encode(&frames);
+            let mut rest = octets.clone();
+            let mut cuts = cuts.into_iter().cycle();
+            let chunks = core::iter::from_fn(|| {
+                (!rest.is_empty()).then(|| rest.split_to(cuts.next().unwrap().min(rest.len())))
+            });
+            prop_assert_eq!(decode_chunks(chunks), Ok(frames.clone()));
+            prop_assert_eq!(decode_chunks(octets.chunks(1).map(Bytes::copy_from_slice)), Ok(frames));
+            prop_assert_eq!(encode(&decode_chunks(core::iter::once(octets.clone())).unwrap()), octets);
+        }
+
+        #[test]
+        fn garbage_gives_the_same_whole_or_octet_by_octet(octets in vec(any::<u8>(), 0..60)) {
+            let whole = decode_chunks(core::iter::once(Bytes::from(octets.clone())));
+            let single = decode_chunks(octets.chunks(1).map(Bytes::copy_from_slice));
+            prop_assert_eq!(whole, single);
+        }
+    }
+
+    #[test]
+    fn a_body_within_a_chunk_is_a_slice_of_it() {
+        let chunk = encode(&[Frame { more: false, command: false, body: Bytes::from_static(b"payload") }]);
+        let mut decoder = FrameDecoder::new(100);
+        decoder.push(chunk.clone());
+        let body = decoder.next_frame().unwrap().unwrap().body;
+        assert_eq!(body.as_ptr(), chunk[2..].as_ptr());
+    }
+
+    #[test]
+    fn a_declared_size_is_refused_beyond_the_limit_and_never_allocated() {
+        let mut decoder = FrameDecoder::new(usize::MAX);
+        decoder.push(Bytes::from_static(b"\x02\x00\x00\x40\x00\x00\x00\x00\x00abc"));
+        assert_eq!(decoder.next_frame(), Ok(None));
+        assert!(decoder.partial.as_ref().unwrap().1.capacity() < 64);
+        assert_eq!(decoder.wanted(), (1 << 46) - 3);
+
+        let mut decoder = FrameDecoder::new(100);
+        decoder.push(Bytes::from_static(b"\x02\x00\x00\x40\x00\x00\x00\x00\x00"));
+        let fault = Fault::TooLarge { declared: 1 << 46, limit: 100 };
+        assert_eq!(decoder.next_frame(), Err(DecodeError::new("frame size", 1, fault)));
+    }
+
+    #[test]
+    fn a_long_size_for_a_short_body_is_legal_and_reserved_bits_are_not() {
+        let long = b"\x02\x00\x00\x00\x00\x00\x00\x00\x01x";
+        let frames = decode_chunks(core::iter::once(Bytes::from_static(long))).unwrap();
+        assert_eq!(frames, [Frame { more: false, command: false, body: Bytes::from_static(b"x") }]);
+        for flags in [0x08u8, 0x80, 0x05] {
+            assert!(FrameHeader::decode(&[flags, 0]).is_err(), "{flags:#x}");
+        }
+    }
+}
