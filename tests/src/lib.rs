@@ -4,5 +4,6 @@ pub mod children;
 pub mod namespace;
 pub mod pyre;
 pub mod recording;
+pub mod script;
 pub mod solo;
 pub mod world;

@@ -43,7 +43,7 @@ fn a_polite_stop_is_seen_at_once() {
     let mut world = pair();
     let bob = world.id(1);
     world.with(0, |node, now| node.whisper(now, bob, "last words")).unwrap();
-    world.with(0, |node, now| node.stop(now));
+    world.with(0, zre_engine::Node::stop);
     world.run_for(Duration::from_millis(10));
     assert_eq!(world.told(1), [r#"WHISPER alice [b"last words"]"#, "EXIT alice left"]);
     assert_eq!(world.told(0), ["EXIT bob stopped", "STOP"]);

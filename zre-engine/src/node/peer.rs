@@ -161,6 +161,11 @@ impl Peer {
         self.pongs < self.confirmed_by
     }
 
+    /// Whether a PING would reach it: our connection is through.
+    pub(super) fn can_be_asked(&self) -> bool {
+        self.ready && matches!(self.out, Out::Open { greeted: true, .. })
+    }
+
     /// The connection to send on now: it stands, our HELLO goes before, and the peer has said its own.
     pub(super) fn open(&self) -> Option<ConnId> {
         match self.out {

@@ -45,8 +45,7 @@ impl Node {
 
     /// Asks a peer for a word, if it can be asked.
     pub(super) fn ping(&mut self, id: PeerId) {
-        let can_be_asked = self.peers.get(&id).is_some_and(|peer| peer.open().is_some());
-        if can_be_asked
+        if self.peers.get(&id).is_some_and(|peer| peer.open().is_some())
             && self.send_unless_full(id, &Body::Ping)
             && let Some(peer) = self.peers.get_mut(&id)
         {
@@ -65,6 +64,7 @@ impl Node {
         let (evasive, silent, expired) = (self.config.evasive, self.config.silent, self.config.expired);
         let throttled = self.throttled;
         let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ready) else { return };
+        let can_be_asked = peer.can_be_asked();
         let quiet = &mut peer.quiet;
         if throttled {
             // We do not listen, so its silence means nothing; but it must not take ours for death.
@@ -77,6 +77,9 @@ impl Node {
         }
         if now >= quiet.heard + expired {
             self.exit(id, ExitReason::Expired, 0);
+            return;
+        }
+        if !can_be_asked {
             return;
         }
         let Some((first, last)) = quiet.asked else {
@@ -118,6 +121,9 @@ impl Node {
             return quiet.asked.map_or(quiet.heard, |(_, last)| last) + evasive / 2;
         }
         let expires = quiet.heard + expired;
+        if !peer.can_be_asked() {
+            return expires;
+        }
         let Some((first, last)) = quiet.asked else { return quiet.ask_at(evasive, expired).min(expires) };
         let told = match quiet.evasive {
             None => first + ANSWER,
