@@ -1,12 +1,12 @@
 //! What a node wants its driver to do.
 
 use crate::{
+    Address,
     error::CloseReason,
     id::{ConnId, LinkId},
     time::Instant,
 };
 use bytes::Bytes;
-use zre_proto::Endpoint;
 
 /// Something for the driver to do. There are five, and there will be no others: match them all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum Action {
         /// The new connection's id.
         conn: ConnId,
         /// Where to.
-        to: Endpoint,
+        to: Address,
     },
     /// The connection has octets to send, and had none before: `transmit` and `advance` until it has none, or until the
     /// socket takes no more and then again when it does.

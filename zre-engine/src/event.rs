@@ -1,9 +1,8 @@
 //! What the application hears.
 
-use crate::{content::Content, id::PeerId};
+use crate::{Address, content::Content, id::PeerId};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
-use zre_proto::Endpoint;
 
 /// Something happened in the cluster.
 ///
@@ -21,7 +20,7 @@ pub enum Event {
         /// Its headers.
         headers: Arc<Headers>,
         /// Where we connect to it.
-        endpoint: Endpoint,
+        endpoint: Address,
     },
     /// A peer has not answered for a while. Once per silence.
     Evasive {

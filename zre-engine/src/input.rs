@@ -1,9 +1,11 @@
 //! What the driver tells a node.
 
-use crate::id::{ConnId, LinkId, ListenerId};
+use crate::{
+    Address,
+    id::{ConnId, LinkId, ListenerId},
+};
 use bytes::Bytes;
 use core::net::{IpAddr, SocketAddr};
-use zre_proto::Endpoint;
 
 /// Something that happened outside. Any input may come at any time.
 #[derive(Debug, Clone)]
@@ -15,9 +17,9 @@ pub enum Input<'a> {
         /// What connects to it.
         kind: ListenerKind,
         /// Where, with the real port.
-        at: Endpoint,
+        at: Address,
         /// What peers are told instead, where they reach the socket by another address (NAT).
-        advertise: Option<Endpoint>,
+        advertise: Option<Address>,
     },
     /// An interface is there: beacons go out on it. Again for the same link: its address changed.
     LinkUp {
@@ -47,7 +49,7 @@ pub enum Input<'a> {
         /// Which.
         conn: ConnId,
         /// Our own end of it: what HELLO tells the peer.
-        local: Endpoint,
+        local: Address,
     },
     /// Octets came, in a chunk of any size.
     Received {

@@ -1,9 +1,128 @@
-//! A ZRE node and a ZMTP connection as deterministic state machines. No networking in here: bytes and time go in,
-//! actions and events come out.
+//! A ZRE node (RFC 36) and a ZMTP 3 connection (RFC 23, 37) as deterministic state machines. There is no networking in
+//! here: bytes and time go in, actions and events come out.
+//!
+//! ```text
+//!                 ┌──────────────────────────────────┐
+//!   datagrams ───►│                                  │───► Action: Broadcast, Connect, Writable,
+//!   octets    ───►│  Node                            │             Reading, Close
+//!   time      ───►│    discovery · peers · groups    │───► Event:  Enter, Join, Whisper, Shout,
+//!   join,     ───►│    quiet peers · back-pressure   │             Leave, Exit, …
+//!   whisper …     │                                  │
+//!                 └──────────────────────────────────┘
+//! ```
+//!
+//! The engine opens no socket, reads no clock, starts no thread and rolls no die of its own, so the same code runs over
+//! sockets (the crate `zre-mio`), in your own event loop, in a fuzzer, and many times side by side in a test. It needs
+//! `alloc` and nothing else of the standard library.
+//!
+//! # The loop
+//!
+//! 1. [`Node::new`] with a [`Config`], a random seed and the time.
+//! 2. Bind a TCP socket, say [`Input::Listening`]; for each network interface say [`Input::LinkUp`]; then
+//!    [`Node::start`].
+//! 3. Carry out what [`Node::poll_action`] says, until `None`.
+//! 4. Take what [`Node::poll_event`] tells, until `None`, and say [`Node::consumed`] when done with it.
+//! 5. Wait for the sockets, at most until [`Node::poll_timeout`].
+//! 6. Tell the node what happened: [`Node::accept`], [`Node::handle`], and for written octets [`Node::advance`]. Back
+//!    to 3.
+//! 7. In the end [`Node::stop`]; go on until [`Event::Stop`].
+//!
+//! ```
+//! use zre_engine::{Action, Address, Config, Event, Input, Instant, LinkId, ListenerId, ListenerKind, Node};
+//!
+//! let now = Instant::ZERO; // of a monotonic clock
+//! let mut config = Config::default();
+//! config.name = Some("alice".into());
+//! let seed = [7; 32]; // of the system's random source
+//! let mut node = Node::new(config, seed, now)?;
+//!
+//! let (listener, link) = (ListenerId(0), LinkId(0));
+//! let at = Address::Tcp("192.168.1.5:49152".parse()?);
+//! node.handle(now, Input::Listening { listener, kind: ListenerKind::Mailbox, at, advertise: None })?;
+//! node.handle(now, Input::LinkUp { link, address: "192.168.1.5".parse()?, mailbox: listener })?;
+//! node.start(now)?;
+//!
+//! while let Some(action) = node.poll_action() {
+//!     match action {
+//!         Action::Broadcast { link, data } => assert_eq!((link, data.len()), (LinkId(0), 22)), // send it by UDP
+//!         Action::Connect { conn, to } => println!("open a connection {conn} to {to}"),
+//!         Action::Writable { conn } => println!("write what transmit({conn}) gives"),
+//!         Action::Reading { conn, on } => println!("read from {conn}: {on}"),
+//!         Action::Close { conn, why } => println!("write the rest of {conn}, close it: {why}"),
+//!     }
+//! }
+//! let mut octets = 0;
+//! while let Some(event) = node.poll_event() {
+//!     octets += event.octets();
+//!     match event {
+//!         Event::Enter { peer, name, .. } => println!("{name} ({peer}) is there"),
+//!         event => println!("{event:?}"),
+//!     }
+//! }
+//! node.consumed(now, octets);
+//! let deadline = node.poll_timeout().expect("the next beacon is due");
+//! node.handle(deadline.at, Input::Timeout)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The contract
+//!
+//! Each clause is a property test of this name.
+//!
+//! 1. Any input may come at any time. `now` never goes back; if it does, the answer is
+//!    [`InputError::TimeWentBackwards`] and nothing has changed.
+//! 2. When actions and events are drained makes no difference to which come: same inputs, same outputs.
+//!    ([`Node::consumed`] is an input, and so is [`Node::advance`].)
+//! 3. After [`Input::Timeout`] at or past the deadline, the next deadline is later, or there is none: a driver cannot
+//!    spin.
+//! 4. [`Node::handle`] does work in proportion to the octets it is given; memory grows with what was received, never
+//!    with a length that was declared.
+//! 5. No input panics. A peer's fault is never an `Err`: it is an [`Action::Close`] with its reason and, where the peer
+//!    had entered, an [`Event::Exit`].
+//! 6. [`Node::transmit`] changes nothing until [`Node::advance`]. Any split of the writes and any chunking of the reads
+//!    gives the same result.
+//! 7. Same configuration, seed and inputs: same outputs. No hash-map order, no clock, no thread.
+//!
+//! # Errors
+//!
+//! | type | whose | what then |
+//! |---|---|---|
+//! | [`ConfigError`] | who configures | nothing was made |
+//! | [`InputError`], [`AcceptError`] | the driver | harmless; nothing has changed |
+//! | [`SendError`] | the application | nothing was sent to anybody |
+//! | [`CloseReason`] | the peer, mostly | the connection closes; the reason names the rule |
+//!
+//! # Back-pressure
+//!
+//! *Sending.* What waits for a peer is bounded ([`Limits::send_queue`]). A message that does not fit is refused as
+//! [`SendError::Full`]; one [`Event::Room`] follows when half of the queue is free.
+//!
+//! *Receiving.* What waits for the application is bounded too ([`Limits::events`]). Beyond that the node takes no more
+//! messages and tells the driver to stop reading, so TCP makes the senders wait. Nothing is lost.
+//!
+//! # Buffers
+//!
+//! A received payload is a slice of the [`bytes::Bytes`] that the driver read, unless its frame spans reads (copied
+//! once) or it is under a quarter of its chunk (copied, so that it does not keep the chunk in memory). A payload to send
+//! is copied into a connection's buffer when it is short, and shared between all receivers when it is long.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `std` | yes | the standard halves of the dependencies; the engine's code is the same without |
+//! | `tracing` | no | log lines: `info` for the life of peers, `warn` for peers that break rules, `trace` for every message |
+//!
+//! # What this is not (yet)
+//!
+//! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. No gossip discovery and no
+//! leader election.
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
 
 mod action;
 mod config;
@@ -26,6 +145,7 @@ pub use id::{ConnId, LinkId, ListenerId, PeerId, PeerIdError};
 pub use input::{Input, IoCause, ListenerKind};
 pub use node::{Node, PeerInfo, Statistics};
 pub use time::Instant;
-pub use zre_proto::Endpoint;
 /// Where a connection goes to or a socket listens: the engine's word for an endpoint.
 pub use zre_proto::Endpoint as Address;
+#[doc(hidden)]
+pub use zre_proto::Endpoint;
