@@ -101,6 +101,13 @@ impl JsonLines {
         }
     }
 
+    /// Types a line of text, as a user does.
+    pub fn type_line(&mut self, line: &str) {
+        if let Some(input) = &self.input {
+            let _ = input.send(format!("{line}\n").into_bytes());
+        }
+    }
+
     /// Sends a command and waits until it is answered: the value, or the error.
     #[track_caller]
     pub fn try_ask(&mut self, mut command: Value) -> Result<Value, String> {

@@ -2,8 +2,10 @@
 
 pub mod children;
 pub mod namespace;
+pub mod ours;
 pub mod pyre;
 pub mod recording;
 pub mod script;
 pub mod solo;
 pub mod world;
+pub mod zre;

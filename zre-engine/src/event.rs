@@ -44,7 +44,7 @@ pub enum Event {
         name: Arc<str>,
         /// Why.
         reason: ExitReason,
-        /// How many messages were still queued for it and are lost.
+        /// How many WHISPERs and SHOUTs were still queued for it and are lost.
         unsent: usize,
     },
     /// A peer joined a group.

@@ -147,5 +147,3 @@ pub use node::{Node, PeerInfo, Statistics};
 pub use time::Instant;
 /// Where a connection goes to or a socket listens: the engine's word for an endpoint.
 pub use zre_proto::Endpoint as Address;
-#[doc(hidden)]
-pub use zre_proto::Endpoint;

@@ -215,17 +215,18 @@ impl Node {
             self.attempt_failed(peer_id);
             return;
         }
-        if peer.probe.is_some_and(|probe| probe.why == ProbeWhy::Leaving) && peer.inbound.is_some() {
-            // It said that it leaves: what it sent before is still to be read.
-            peer.out = Out::Waiting { until: now + BACKOFF_MOST };
-            return;
-        }
-        let leaving = peer.probe.is_some_and(|probe| probe.why == ProbeWhy::Leaving);
-        let replaced = peer.probe.is_some_and(|probe| probe.why == ProbeWhy::Replaced);
-        if leaving || replaced {
-            let reason = if leaving { ExitReason::Left } else { ExitReason::Replaced };
-            self.exit(peer_id, reason, unsent);
-            return;
+        match peer.probe.map(|probe| probe.why) {
+            Some(ProbeWhy::Leaving) if peer.inbound.is_some() => {
+                // It said that it leaves: what it sent before is still to be read.
+                peer.out = Out::Waiting { until: now + BACKOFF_MOST };
+                if self.phase == Phase::Stopping {
+                    self.check_all_drained();
+                }
+                return;
+            }
+            Some(ProbeWhy::Leaving) => return self.exit(peer_id, ExitReason::Left, unsent),
+            Some(ProbeWhy::Replaced) => return self.exit(peer_id, ExitReason::Replaced, unsent),
+            _ => {}
         }
         let (endpoint, ours) = (peer.endpoint.clone(), peer.ours);
         self.exit(peer_id, ExitReason::Lost, unsent);

@@ -250,7 +250,7 @@ impl Node {
             self.forget_member(id, group);
         }
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
-        let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held.len();
+        let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held_content();
         self.statistics.unsent += unsent as u64;
         for conn in [peer.out.conn(), peer.inbound, peer.contender].into_iter().flatten() {
             self.close(conn, CloseReason::Exit(reason));

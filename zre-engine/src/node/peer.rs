@@ -156,6 +156,11 @@ impl Peer {
         }
     }
 
+    /// Content that waits for our HELLO to go out first.
+    pub(super) fn held_content(&self) -> usize {
+        self.held.iter().filter(|held| held.body.has_content()).count()
+    }
+
     /// Whether content went out that may not have arrived.
     pub(super) fn is_unconfirmed(&self) -> bool {
         self.pongs < self.confirmed_by

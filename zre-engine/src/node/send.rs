@@ -149,7 +149,7 @@ impl Node {
             peer.confirmed_by = peer.pings + 1;
         }
         match peer.open() {
-            Some(conn) => self.put(id, conn),
+            Some(conn) => self.put(id, conn, body.has_content()),
             None => {
                 let load = self.encoder.octets() + MESSAGE_COST;
                 peer.held_load += load;
@@ -159,12 +159,12 @@ impl Node {
     }
 
     /// Queues the message in the encoder on a connection, with the next number.
-    fn put(&mut self, id: PeerId, conn_id: ConnId) {
+    fn put(&mut self, id: PeerId, conn_id: ConnId, counts: bool) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let Some(zmtp) = self.conns.get_mut(conn_id).and_then(|conn| conn.zmtp.as_mut()) else { return };
         let silent = !zmtp.has_output();
         self.encoder.set_sequence(peer.take_number());
-        zmtp.push(&self.encoder);
+        zmtp.push(&self.encoder, counts);
         self.statistics.messages_sent += 1;
         if silent && zmtp.has_output() {
             self.actions.push_back(Action::Writable { conn: conn_id });
@@ -174,7 +174,7 @@ impl Node {
     /// The first message on a new connection. What was held of JOIN and LEAVE is in it.
     pub(super) fn send_hello(&mut self, id: PeerId, conn: ConnId, hello: &Body) {
         self.encode(hello, &[]);
-        self.put(id, conn);
+        self.put(id, conn, false);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.held.retain(|held| held.body.has_content());
             peer.held_load = peer.held.iter().map(|held| held.load).sum();
@@ -190,7 +190,7 @@ impl Node {
             Some((conn, held))
         }) {
             self.encode(&held.body, &held.content);
-            self.put(id, conn);
+            self.put(id, conn, held.body.has_content());
         }
         self.encoder.finish();
     }

@@ -93,7 +93,7 @@ impl Node {
     fn part(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id).filter(|peer| peer.ready) else { return };
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
-        let unsent = queued.map_or(0, Connection::unsent) + peer.held.len();
+        let unsent = queued.map_or(0, Connection::unsent) + peer.held_content();
         let name = peer.name.clone();
         // Programs that do not know GOODBYE drop whoever says it.
         if peer.ours && peer.open().is_some() {

@@ -285,11 +285,11 @@ impl Connection {
         let Some((first, rest)) = message.split_first() else { return };
         encoder.start(first, None, rest.len());
         encoder.content(rest);
-        self.traffic.push(&encoder);
+        self.traffic.push(&encoder, true);
     }
 
-    pub(crate) fn push(&mut self, message: &Encoder) {
-        self.traffic.push(message);
+    pub(crate) fn push(&mut self, message: &Encoder, counts: bool) {
+        self.traffic.push(message, counts);
     }
 
     /// Octets that wait to be written, with 64 more for each message.

@@ -19,7 +19,7 @@ pub(crate) struct SendQueue {
     octets: usize,
     /// Octets written or queued since the beginning.
     position: u64,
-    /// Where each message that is not wholly written ends, as a position.
+    /// Where each message that counts and is not wholly written ends, as a position.
     ends: VecDeque<u64>,
 }
 
@@ -28,7 +28,7 @@ impl SendQueue {
         self.octets == 0
     }
 
-    /// Messages that are not wholly written.
+    /// Messages that count and are not wholly written.
     pub(crate) fn messages(&self) -> usize {
         self.ends.len()
     }
@@ -48,8 +48,8 @@ impl SendQueue {
         }
     }
 
-    /// Adds a message.
-    pub(crate) fn push(&mut self, message: &Encoder) {
+    /// Adds a message; `counts` says whether somebody would miss it.
+    pub(crate) fn push(&mut self, message: &Encoder, counts: bool) {
         for part in message.parts() {
             match part {
                 Part::Packed(octets) => self.push_octets(octets),
@@ -60,7 +60,9 @@ impl SendQueue {
                 }
             }
         }
-        self.ends.push_back(self.position);
+        if counts {
+            self.ends.push_back(self.position);
+        }
     }
 
     /// Fills `chunks` from the front of the queue; how many it filled.
@@ -150,8 +152,8 @@ mod tests {
             };
             for (index, size) in sizes.iter().enumerate() {
                 message(&mut encoder, *size, index as u8);
-                whole.push(&encoder);
-                queue.push(&encoder);
+                whole.push(&encoder, true);
+                queue.push(&encoder, true);
                 write(&mut queue, &mut octets, writes.next().unwrap())?;
             }
             while !queue.is_empty() {
@@ -172,8 +174,8 @@ mod tests {
         let payload = Bytes::from(vec![7; 10_000]);
         encoder.start(b"head", None, 2);
         encoder.content(&[Bytes::from_static(b"small"), payload.clone()]);
-        queue.push(&encoder);
-        queue.push(&encoder);
+        queue.push(&encoder, true);
+        queue.push(&encoder, true);
         let mut chunks = [&[][..]; 8];
         assert_eq!(queue.transmit(&mut chunks), 4);
         assert_eq!(chunks[1].as_ptr(), payload.as_ptr());

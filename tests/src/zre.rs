@@ -1,0 +1,47 @@
+//! The `zre` program, built by the run and driven as a user drives it.
+
+use crate::{children::JsonLines, namespace};
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::OnceLock,
+    time::Duration,
+};
+
+/// How long the program may take to build.
+const BUILD: Duration = Duration::from_secs(600);
+
+/// Builds the program, once for each test process, and says where it is.
+///
+/// Call it outside of a namespace too: the first build may have to fetch what it is made of.
+pub fn program() -> PathBuf {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(build).clone()
+}
+
+fn build() -> PathBuf {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "zre-mio", "--features", "cli", "--bin", "zre"]);
+    cargo.args(["--message-format", "json-render-diagnostics"]);
+    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let finished = namespace::finish(cargo, BUILD).expect("cargo starts");
+    assert!(finished.status.success(), "the program does not build:\n{}", finished.output);
+    let artifacts = finished.output.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let executable = artifacts.filter_map(|line| line["executable"].as_str().map(PathBuf::from)).next_back();
+    executable.expect("cargo names what it has built")
+}
+
+/// `zre` with these arguments; nothing is inherited but the environment.
+pub fn zre(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// `zre chat` whose output is JSON lines. What is said to it goes as typed lines: see [`JsonLines::type_line`].
+pub fn chat(name: &str, arguments: &[&str]) -> JsonLines {
+    let mut command = zre(&["chat", "--json", "--name", name]);
+    command.args(arguments);
+    JsonLines::start(name, command)
+}

@@ -1,0 +1,133 @@
+//! The options that every command with a node shares.
+
+use clap::Args;
+use std::{
+    env, fs,
+    io::{self, IsTerminal},
+    process::ExitCode,
+    time::Duration,
+};
+use tracing_subscriber::EnvFilter;
+use zre_mio::{Builder, Node, StartError};
+
+/// How to set up the node.
+#[derive(Debug, Args)]
+pub(crate) struct NodeOptions {
+    /// The node's name; peers see it, and it need not be unique [default: in a chat your own]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// A header that peers see when the node enters; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    /// The network interface to use, by name or IPv4 address, as in eth0 or 192.168.1.5; lo stays on this machine
+    /// [default: the best that is up]
+    #[arg(long, value_name = "NAME|ADDRESS")]
+    pub(crate) interface: Option<String>,
+    /// The UDP port for beacons, the same for all nodes that are to meet
+    #[arg(long, value_name = "UDP", default_value_t = 5670, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// The TCP port that peers connect to [default: any that is free]
+    #[arg(long, value_name = "TCP", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) mailbox_port: Option<u16>,
+    /// Milliseconds between beacons [default: 1000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub(crate) interval: Option<Duration>,
+    /// Milliseconds of silence after which a peer is asked for a sign of life [default: 5000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub(crate) evasive: Option<Duration>,
+    /// Milliseconds more until it is reported as silent [default: 5000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub(crate) silent: Option<Duration>,
+    /// Milliseconds of silence after which it is given up [default: 30000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub(crate) expired: Option<Duration>,
+    /// Log everything, all traffic included, on standard error
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+impl NodeOptions {
+    /// Starts the node in these groups, or says on standard error why it does not. Without a name it has the one given
+    /// here.
+    pub(crate) fn start(&self, name: Option<String>, groups: &[String]) -> Result<Node, ExitCode> {
+        self.log();
+        let builder = groups.iter().fold(self.builder(name), Builder::group);
+        builder.start().map_err(|error| {
+            complain(&format!("{error}{}", option_for(&error)));
+            ExitCode::FAILURE
+        })
+    }
+
+    fn builder(&self, name: Option<String>) -> Builder {
+        let mut builder = Node::anonymous().port(self.port).mailbox_port(self.mailbox_port.unwrap_or(0));
+        for (key, value) in &self.header {
+            builder = builder.header(key, value);
+        }
+        if let Some(interface) = &self.interface {
+            builder = builder.interface(interface);
+        }
+        let config = builder.config();
+        config.name = self.name.clone().or(name);
+        config.interval = self.interval.unwrap_or(config.interval);
+        config.evasive = self.evasive.unwrap_or(config.evasive);
+        config.silent = self.silent.unwrap_or(config.silent);
+        config.expired = self.expired.unwrap_or(config.expired);
+        builder
+    }
+
+    /// Log lines on standard error; `RUST_LOG` says which, where it is set.
+    fn log(&self) {
+        // What peers do is the command's own to tell.
+        let usual = if self.verbose { "trace,mio=info" } else { "warn,zre_mio=info" };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal() && colours_are_welcome())
+            .with_target(self.verbose)
+            .log_internal_errors(false);
+        // Without a time it reads like a message of the program itself, which it is.
+        let _ = if self.verbose { log.try_init() } else { log.without_time().try_init() };
+    }
+}
+
+/// Which option helps against an error, where one does.
+fn option_for(error: &StartError) -> &'static str {
+    match error {
+        StartError::Interface(_) => " (--interface)",
+        StartError::PortHeld { .. } | StartError::Beacon { .. } => " (--port)",
+        StartError::MailboxHeld { .. } | StartError::Mailbox { .. } => " (--mailbox-port)",
+        _ => "",
+    }
+}
+
+/// One line on standard error, which may be closed.
+pub(crate) fn complain(text: &str) {
+    use io::Write;
+    let _ = writeln!(io::stderr(), "zre: {text}");
+}
+
+/// See <https://no-color.org>.
+pub(crate) fn colours_are_welcome() -> bool {
+    env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A name for a person's node: that of the user, or of the machine.
+pub(crate) fn personal_name() -> Option<String> {
+    let variable = |name| env::var(name).ok();
+    let host = || fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| variable("HOSTNAME"));
+    let names = [variable("USER"), variable("LOGNAME"), host()];
+    names.into_iter().flatten().map(|name| name.trim().to_owned()).find(|name| (1..=255).contains(&name.len()))
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a header has the form KEY=VALUE")?;
+    Ok((key.into(), value.into()))
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(1..) => Ok(Duration::from_millis(text.parse().unwrap_or_default())),
+        _ => Err("a time is a number of milliseconds, 1 or more".into()),
+    }
+}

@@ -1,0 +1,64 @@
+//! `zre`: ZRE from the command line.
+#![forbid(unsafe_code)]
+
+mod chat;
+mod cli;
+mod json;
+mod output;
+mod signals;
+mod text;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Programs on a network find each other, form groups, whisper and shout (ZRE, as spoken by Zyre and Pyre).
+#[derive(Debug, Parser)]
+#[command(name = "zre", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Chat(chat::Options),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Chat(options) => chat::run(&options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_options_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_reach_the_command() {
+        let line =
+            "zre chat --name bob --header a=b=c --header d= --group x --group y --interface lo --evasive 250 --json";
+        let Command::Chat(chat) = Arguments::try_parse_from(line.split(' ')).unwrap().command;
+        assert_eq!(chat.group, ["x", "y"]);
+        assert!(chat.json);
+        assert_eq!(chat.node.name.as_deref(), Some("bob"));
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(chat.node.header, [header("a", "b=c"), header("d", "")]);
+        assert_eq!(chat.node.evasive, Some(std::time::Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error() {
+        for line in
+            ["zre", "zre chat --header nothing", "zre chat --port 0", "zre chat --interval 0", "zre chat --port 65536"]
+        {
+            assert_eq!(Arguments::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

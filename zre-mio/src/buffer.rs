@@ -1,0 +1,75 @@
+//! Where the octets of TCP connections are read to.
+
+use bytes::{Bytes, BytesMut};
+use std::{collections::VecDeque, mem};
+
+/// What one read can bring.
+const SIZE: usize = 256 << 10;
+/// From here on a read hands over the buffer itself; what is smaller is copied, so that a short message does not hold
+/// on to a large buffer for as long as the application keeps it.
+const LARGE: usize = SIZE / 2;
+/// How many buffers that were handed over are watched for their return.
+const LENT: usize = 4;
+
+/// One buffer for all connections, and a few that come back once nobody uses their octets any more.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    current: BytesMut,
+    lent: VecDeque<Bytes>,
+}
+
+impl Buffers {
+    /// Room for the next read.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        if self.current.is_empty() {
+            let back = self.lent.iter().position(Bytes::is_unique).and_then(|index| self.lent.remove(index));
+            self.current = back
+                .and_then(|buffer| buffer.try_into_mut().ok())
+                .filter(|buffer| buffer.len() == SIZE)
+                .unwrap_or_else(|| BytesMut::zeroed(SIZE));
+        }
+        &mut self.current
+    }
+
+    /// The first `len` octets of the room, which were read just now.
+    pub(crate) fn take(&mut self, len: usize) -> Bytes {
+        if len < LARGE {
+            return Bytes::copy_from_slice(&self.current[..len]);
+        }
+        let whole = mem::take(&mut self.current).freeze();
+        let taken = whole.slice(..len);
+        if self.lent.len() == LENT {
+            self.lent.pop_front();
+        }
+        self.lent.push_back(whole);
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_read_is_copied_and_a_large_one_handed_over() {
+        let mut buffers = Buffers::default();
+        let home = buffers.room().as_ptr();
+        buffers.room()[..3].copy_from_slice(b"abc");
+        let small = buffers.take(3);
+        assert_eq!(small, "abc");
+        assert_ne!(small.as_ptr(), home);
+
+        let large = buffers.take(LARGE);
+        assert_eq!(large.as_ptr(), home);
+        assert_ne!(buffers.room().as_ptr(), home, "it is still in use");
+    }
+
+    #[test]
+    fn a_buffer_that_nobody_uses_comes_back() {
+        let mut buffers = Buffers::default();
+        let home = buffers.room().as_ptr();
+        drop(buffers.take(SIZE));
+        assert_eq!(buffers.room().as_ptr(), home);
+        assert_eq!(buffers.room().len(), SIZE);
+    }
+}

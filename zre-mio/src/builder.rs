@@ -1,0 +1,133 @@
+//! Everything that can be set before a node starts.
+
+use crate::{Driver, Node, StartError};
+use mio::{Registry, Token};
+use std::time::Duration;
+use uuid::Uuid;
+use zre_engine::{Config, Limits};
+
+/// UDP port of beacons: ZRE's own (RFC 36).
+const PORT: u16 = 5670;
+
+/// A node that is yet to start: [`Node::builder`] begins, [`start`](Self::start) ends.
+#[derive(Debug, Clone)]
+#[must_use = "nothing happens before `start`"]
+pub struct Builder {
+    pub(crate) config: Config,
+    pub(crate) interface: Option<String>,
+    pub(crate) port: u16,
+    pub(crate) mailbox_port: u16,
+    pub(crate) groups: Vec<String>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { config: Config::default(), interface: None, port: PORT, mailbox_port: 0, groups: Vec::new() }
+    }
+}
+
+impl Builder {
+    /// The node's name, 1 to 255 octets. Default: the first six hex digits of its UUID. Names need not be unique.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = Some(name.into());
+        self
+    }
+
+    /// The node's UUID. Default: a new one for each start, as the protocol wants it.
+    pub fn uuid(mut self, uuid: impl Into<Uuid>) -> Self {
+        self.config.uuid = Some(uuid.into());
+        self
+    }
+
+    /// Sets a header, which peers see in ENTER. The last value counts.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        self.config.headers.retain(|(found, _)| *found != name);
+        self.config.headers.push((name, value));
+        self
+    }
+
+    /// Joins a group from the start: peers learn it together with the node. May be called several times.
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.groups.push(group.into());
+        self
+    }
+
+    /// The network interface for beacons and the mailbox, by name (`eth0`) or IPv4 address. Default: the best that is
+    /// up and reaches other machines. `lo` is for nodes on this machine alone.
+    pub fn interface(mut self, name_or_address: impl Into<String>) -> Self {
+        self.interface = Some(name_or_address.into());
+        self
+    }
+
+    /// The UDP port for beacons, the same for all nodes of a cluster. Default 5670; other ports make separate clusters.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// The TCP port of the mailbox. Default 0: any that is free.
+    pub fn mailbox_port(mut self, port: u16) -> Self {
+        self.mailbox_port = port;
+        self
+    }
+
+    /// Time between beacons. Default 1 s.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.config.interval = interval;
+        self
+    }
+
+    /// Silence after which a peer is asked for a sign of life. Default 5 s.
+    pub fn evasive(mut self, evasive: Duration) -> Self {
+        self.config.evasive = evasive;
+        self
+    }
+
+    /// Time from EVASIVE to SILENT. Default 5 s.
+    pub fn silent(mut self, silent: Duration) -> Self {
+        self.config.silent = silent;
+        self
+    }
+
+    /// Silence after which a peer is given up: EXIT. Default 30 s.
+    pub fn expired(mut self, expired: Duration) -> Self {
+        self.config.expired = expired;
+        self
+    }
+
+    /// How long a stop waits for peers to take what was sent to them. Default 1 s.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.config.linger = linger;
+        self
+    }
+
+    /// What peers may cost.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// All that the engine can be told, to change what has no method here.
+    pub fn config(&mut self) -> &mut Config {
+        &mut self.config
+    }
+
+    /// Starts the node on a thread of its own.
+    ///
+    /// # Errors
+    ///
+    /// Where the settings cannot work, no interface fits, or a port is taken. Nothing is left behind then.
+    pub fn start(self) -> Result<Node, StartError> {
+        Node::start(self)
+    }
+
+    /// Starts the node in a mio `Poll` of yours. It uses the tokens from `base` on, [`Driver::TOKENS`] of them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start).
+    pub fn driver(self, registry: &Registry, base: Token) -> Result<Driver, StartError> {
+        Driver::new(self, registry, base)
+    }
+}

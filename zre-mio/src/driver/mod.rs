@@ -1,0 +1,347 @@
+//! The engine's node over real sockets, stepped by the caller.
+
+mod act;
+mod turn;
+
+use crate::{
+    buffer::Buffers,
+    builder::Builder,
+    clock::Clock,
+    connection::Connections,
+    error::StartError,
+    interface,
+    log::{debug, info},
+    resolver::Resolver,
+    tcp::Mailbox,
+    udp::Link,
+};
+use mio::{Registry, Token};
+use std::{
+    collections::VecDeque,
+    fmt,
+    net::SocketAddr,
+    time::{Duration, Instant as StdInstant},
+};
+use zre_engine::{
+    ConfigError, ConnId, Content, Event, Input, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node as Engine,
+    PeerId, SendError,
+};
+
+/// What an orderly end may take beyond the engine's linger, to write what was said last.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// A ZRE node whose sockets are in a mio `Poll` of yours: no thread, no hop, the lowest latency.
+///
+/// The loop is: poll for no longer than [`timeout`](Self::timeout), give the events to [`turn`](Self::turn), take what
+/// [`poll_event`](Self::poll_event) has until it has none. Each other method may be called between two turns, and
+/// writes to the sockets itself where these take it; ask for `timeout` anew after that.
+///
+/// ```no_run
+/// use mio::{Events, Poll, Token};
+/// use zre_mio::{Event, Node};
+///
+/// let mut poll = Poll::new()?;
+/// let mut events = Events::with_capacity(256);
+/// let mut driver = Node::builder("alice").interface("lo").driver(poll.registry(), Token(0))?;
+/// driver.join("telemetry")?;
+/// while !driver.is_stopped() {
+///     poll.poll(&mut events, driver.timeout())?;
+///     driver.turn(&events);
+///     while let Some(event) = driver.poll_event() {
+///         if let Event::Enter { peer, name, .. } = event {
+///             println!("{name} is here");
+///             driver.whisper(peer, "hello")?;
+///         }
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Driver {
+    engine: Engine,
+    clock: Clock,
+    registry: Registry,
+    base: usize,
+    mailbox: Mailbox,
+    links: Vec<Link>,
+    connections: Connections,
+    resolver: Resolver<ConnId>,
+    buffers: Buffers,
+    /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
+    ready: [VecDeque<ConnId>; 2],
+    /// Broken connections that the engine has not heard of yet.
+    ended: Vec<(ConnId, IoCause)>,
+    /// Connections that the engine is done with and that still have something to write; earliest end first.
+    closing: VecDeque<(Instant, ConnId)>,
+    /// Connections that the engine does not want to read from.
+    unread: usize,
+    linger: Duration,
+    /// The end of an orderly end.
+    stop_by: Option<Instant>,
+    /// The engine has said STOP.
+    silent: bool,
+    /// The application has heard STOP.
+    stopped: bool,
+}
+
+impl Driver {
+    /// How many tokens a driver may use, from its base on.
+    pub const TOKENS: usize = 1 << 24;
+
+    /// Opens the sockets and starts the node. [`Builder::driver`] is the way in.
+    pub(crate) fn new(settings: Builder, registry: &Registry, base: Token) -> Result<Self, StartError> {
+        if settings.port == 0 {
+            return Err(StartError::PortZero);
+        }
+        let (interface, why) = interface::choose(settings.interface.as_deref())?;
+        let clock = Clock::new();
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(StartError::Random)?;
+        let linger = settings.config.linger;
+        let mut engine = Engine::new(settings.config, seed, clock.now())?;
+        for group in &settings.groups {
+            engine.join(clock.now(), group)?;
+        }
+
+        // On the interface's own address: a node on `lo` cannot be reached from elsewhere.
+        let at = SocketAddr::from((interface.address, settings.mailbox_port));
+        let mut mailbox = Mailbox::open(ListenerId(0), at)?;
+        let mut link = Link::open(LinkId(0), &interface, settings.port)?;
+        let registry = registry.try_clone().map_err(StartError::machine("the poll"))?;
+        let base = base.0;
+        mailbox.register(&registry, Token(base + MAILBOX)).map_err(StartError::machine("the mailbox"))?;
+        link.register(&registry, Token(base + LINKS)).map_err(StartError::machine("the beacons' socket"))?;
+
+        let (listener, at) = (mailbox.id, mailbox.at.into());
+        let listening = Input::Listening { listener, kind: ListenerKind::Mailbox, at, advertise: None };
+        engine.handle(clock.now(), listening)?;
+        let address = interface.address.into();
+        engine.handle(clock.now(), Input::LinkUp { link: link.id, address, mailbox: listener })?;
+        engine.start(clock.now())?;
+        let (name, uuid) = (engine.name(), engine.uuid());
+        info!("{name} ({uuid}) started on interface {interface}, {why}");
+        info!("{name}: UDP port {}, mailbox at {}", settings.port, mailbox.at);
+
+        let mut driver = Self {
+            engine,
+            clock,
+            registry,
+            base,
+            mailbox,
+            links: vec![link],
+            connections: Connections::default(),
+            resolver: Resolver::new(),
+            buffers: Buffers::default(),
+            ready: Default::default(),
+            ended: Vec::new(),
+            closing: VecDeque::new(),
+            unread: 0,
+            linger,
+            stop_by: None,
+            silent: false,
+            stopped: false,
+        };
+        driver.carry_out();
+        Ok(driver)
+    }
+
+    /// Whether the token is one of the driver's: one of the [`TOKENS`](Self::TOKENS) from its base on.
+    pub fn owns(&self, token: Token) -> bool {
+        token.0.checked_sub(self.base).is_some_and(|own| own < Self::TOKENS)
+    }
+
+    /// When the driver wants its next turn, whatever the poll tells. None: not until the poll tells something.
+    pub fn next_deadline(&self) -> Option<StdInstant> {
+        self.due().map(|at| self.clock.machine(at))
+    }
+
+    /// How long the poll may wait: the time until [`next_deadline`](Self::next_deadline).
+    pub fn timeout(&self) -> Option<Duration> {
+        self.due().map(|at| if at == Instant::ZERO { Duration::ZERO } else { at.since(self.clock.now()) })
+    }
+
+    /// The same, for comparing. What is due at once is due at zero.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        if self.stopped {
+            return None;
+        }
+        let at_once = self.silent && self.connections.len() == 0
+            || !self.ended.is_empty()
+            || self.ready.iter().any(|ready| !ready.is_empty())
+            || self.links.iter().any(|link| link.readable)
+            || self.mailbox.readable && self.mailbox.retry_at.is_none();
+        if at_once {
+            return Some(Instant::ZERO);
+        }
+        let engine = self.engine.poll_timeout().map(|deadline| deadline.at);
+        let closing = self.closing.front().map(|(at, _)| *at);
+        let retry = self.mailbox.retry_at.filter(|_| self.mailbox.readable);
+        [engine, closing, retry, self.stop_by].into_iter().flatten().min()
+    }
+
+    /// The next event, until there is none. Without being asked, senders are made to wait once
+    /// [`Limits::events`](zre_engine::Limits::events) is used up.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.next_event()?;
+        self.consumed(event.octets());
+        Some(event)
+    }
+
+    /// The next event, which still counts as waiting.
+    pub(crate) fn next_event(&mut self) -> Option<Event> {
+        if self.stopped {
+            return None;
+        }
+        if !self.silent {
+            match self.engine.poll_event() {
+                // Not before the sockets are closed: a program may end itself on it.
+                Some(Event::Stop) => self.silent = true,
+                other => return other,
+            }
+        }
+        (self.connections.len() == 0).then(|| {
+            self.tear_down();
+            Event::Stop
+        })
+    }
+
+    /// So much of what waited has been taken.
+    pub(crate) fn consumed(&mut self, octets: usize) {
+        self.apply(|engine, now| engine.consumed(now, octets));
+    }
+
+    /// Whether some peers are made to wait until events are taken.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.unread > 0
+    }
+
+    /// The engine, for all that can be asked: `peers`, `peer`, `own_groups`, `statistics`, …
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Joins a group and tells all peers. `Ok(false)`: the node was in it already, and nothing was sent.
+    pub fn join(&mut self, group: &str) -> Result<bool, SendError> {
+        self.apply(|engine, now| engine.join(now, group))
+    }
+
+    /// Leaves a group and tells all peers. `Ok(false)`: the node was not in it, and nothing was sent.
+    pub fn leave(&mut self, group: &str) -> Result<bool, SendError> {
+        self.apply(|engine, now| engine.leave(now, group))
+    }
+
+    /// Sends a message to one peer. [`SendError::Full`] where too much waits for it already; once half of that is gone,
+    /// [`Event::Room`] comes.
+    pub fn whisper(&mut self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
+        self.apply(|engine, now| engine.whisper(now, peer, content))
+    }
+
+    /// Sends a message to all peers in a group, or to none, and returns to how many. As with
+    /// [`whisper`](Self::whisper), [`SendError::Full`] names a peer that holds it up.
+    pub fn shout(&mut self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
+        self.apply(|engine, now| engine.shout(now, group, content))
+    }
+
+    /// Sets a header. Peers that are there already do not hear of it.
+    pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        self.apply(|engine, _| engine.set_header(name, value))
+    }
+
+    /// Ends the relation with a peer. It may come back when its next beacon is heard.
+    pub fn disconnect(&mut self, peer: PeerId) -> Result<(), SendError> {
+        self.apply(|engine, now| engine.disconnect(now, peer))
+    }
+
+    /// Leaves politely. Go on with turns until [`Event::Stop`] comes: no later than the linger and a little more.
+    pub fn stop(&mut self) {
+        if self.stop_by.is_none() && !self.silent {
+            debug!("stopping");
+            self.stop_by = Some(self.clock.now() + self.linger + GRACE);
+            self.apply(Engine::stop);
+        }
+    }
+
+    /// Whether the node has stopped and [`Event::Stop`] was taken. Its sockets are closed.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    fn apply<R>(&mut self, call: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        let now = self.clock.now();
+        let result = call(&mut self.engine, now);
+        self.carry_out();
+        result
+    }
+
+    fn tear_down(&mut self) {
+        if !self.stopped {
+            self.stopped = true;
+            self.mailbox.deregister(&self.registry);
+            self.resolver.deregister(&self.registry);
+            for link in &mut self.links {
+                link.deregister(&self.registry);
+            }
+            info!("{} stopped", self.engine.name());
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.tear_down();
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("name", &self.engine.name())
+            .field("uuid", &self.engine.uuid())
+            .field("mailbox", &self.mailbox.at)
+            .field("connections", &self.connections.len())
+            .finish_non_exhaustive()
+    }
+}
+
+// The tokens, from the base on.
+const RESOLVER: usize = 0;
+const MAILBOX: usize = 1;
+const LINKS: usize = 2;
+const CONNECTIONS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Node;
+    use mio::{Events, Poll};
+
+    #[test]
+    fn two_drivers_in_one_poll_meet_and_part() {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let port = crate::tests::udp_port();
+        let start =
+            |name, base| Node::builder(name).interface("lo").port(port).driver(poll.registry(), Token(base)).unwrap();
+        let mut drivers = [start("ann", 0), start("ben", Driver::TOKENS)];
+        assert!(drivers[0].owns(Token(Driver::TOKENS - 1)) && !drivers[0].owns(Token(Driver::TOKENS)));
+        let [ann, ben] = [drivers[0].engine().uuid(), drivers[1].engine().uuid()];
+        let mut told = Vec::new();
+        while !drivers.iter().all(Driver::is_stopped) {
+            let timeout = drivers.iter().filter_map(Driver::timeout).min();
+            poll.poll(&mut events, timeout).unwrap();
+            for driver in &mut drivers {
+                driver.turn(&events);
+                while let Some(event) = driver.poll_event() {
+                    told.push((driver.engine().uuid(), event.kind(), event.peer()));
+                    match event {
+                        Event::Enter { peer, .. } if peer == ben => driver.whisper(peer, "hello").unwrap(),
+                        Event::Whisper { .. } | Event::Exit { .. } => driver.stop(),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let of = |who| told.iter().filter(|one| one.0 == who).map(|one| (one.1, one.2)).collect::<Vec<_>>();
+        assert_eq!(of(ann), [("ENTER", Some(ben)), ("EXIT", Some(ben)), ("STOP", None)]);
+        assert_eq!(of(ben), [("ENTER", Some(ann)), ("WHISPER", Some(ann)), ("EXIT", Some(ann)), ("STOP", None)]);
+    }
+}

@@ -1,0 +1,302 @@
+//! The node that most programs use: a driver on a thread of its own.
+
+use crate::{
+    Builder, Driver,
+    clock::after,
+    error::{RecvError, StartError},
+    inbox::Wait,
+    shared::Shared,
+};
+use mio::{Poll, Token, Waker};
+use std::{fmt, sync::Arc, thread, time::Duration};
+use zre_engine::{Address, ConfigError, Content, Event, Headers, PeerId, SendError, Statistics};
+
+/// What `stop` waits beyond the linger.
+const STOP: Duration = Duration::from_secs(1);
+/// What dropping the last handle waits beyond the linger.
+const DROP: Duration = Duration::from_millis(100);
+
+const WAKER: Token = Token(0);
+const DRIVER: Token = Token(1);
+
+/// A ZRE node: finds its peers, and whispers and shouts to them.
+///
+/// Clones are handles of the same node, for any thread; they share one queue of events, so that each event goes to one
+/// caller. The node runs on a thread of its own, but sending happens on the caller's thread as far as the sockets take
+/// it at once. Dropping the last handle stops the node politely, which takes no more than the linger and 100 ms.
+///
+/// ```no_run
+/// use zre_mio::{Event, Node};
+///
+/// let node = Node::builder("alice").header("role", "sensor").interface("lo").start()?;
+/// node.join("telemetry")?;
+/// for event in node.events() {
+///     match event {
+///         Event::Enter { peer, .. } => node.whisper(peer, "hello")?,
+///         Event::Shout { name, content, .. } => println!("{name}: {}", content.text()),
+///         _ => {}
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Node {
+    handle: Arc<Handle>,
+}
+
+/// What all clones have together; the thread has only the inner part.
+struct Handle {
+    shared: Arc<Shared>,
+    uuid: PeerId,
+    name: String,
+    linger: Duration,
+}
+
+impl Node {
+    /// Begins a node with that name.
+    pub fn builder(name: impl Into<String>) -> Builder {
+        Builder::default().name(name)
+    }
+
+    /// Begins a node whose name is made from its UUID.
+    pub fn anonymous() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn start(settings: Builder) -> Result<Self, StartError> {
+        let linger = settings.config.linger;
+        let poll = Poll::new().map_err(StartError::machine("a poll"))?;
+        let waker = Waker::new(poll.registry(), WAKER).map_err(StartError::machine("a waker"))?;
+        let driver = settings.driver(poll.registry(), DRIVER)?;
+        let (uuid, name) = (driver.engine().uuid(), driver.engine().name().to_owned());
+        let shared = Arc::new(Shared::new(driver, waker));
+        let running = shared.clone();
+        thread::Builder::new()
+            .name("zre-node".into())
+            .spawn(move || running.run(poll))
+            .map_err(StartError::machine("a thread"))?;
+        Ok(Self { handle: Arc::new(Handle { shared, uuid, name, linger }) })
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&zre_engine::Node) -> R) -> R {
+        self.shared().look(|driver| look(driver.engine()))
+    }
+
+    // What the node is.
+
+    /// The node's UUID.
+    pub fn uuid(&self) -> PeerId {
+        self.handle.uuid
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.handle.name
+    }
+
+    /// Where the node's mailbox is.
+    pub fn endpoint(&self) -> Option<Address> {
+        self.look(zre_engine::Node::endpoint)
+    }
+
+    /// Sets a header. Peers that are there already do not hear of it; those that come later see it in their ENTER.
+    ///
+    /// # Errors
+    ///
+    /// Names are 1 to 255 octets long, values up to 8 KiB, and together they must fit into a HELLO.
+    pub fn set_header(&self, name: &str, value: &str) -> Result<(), ConfigError> {
+        self.shared().call(|driver| driver.set_header(name, value))
+    }
+
+    // Groups and messages.
+
+    /// Joins a group and tells all peers. `Ok(false)`: the node was in it already, and nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is not 1 to 255 octets long, the node is in too many groups, or has stopped.
+    pub fn join(&self, group: &str) -> Result<bool, SendError> {
+        self.shared().send(|driver| driver.join(group))
+    }
+
+    /// Leaves a group and tells all peers. `Ok(false)`: the node was not in it, and nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`join`](Self::join).
+    pub fn leave(&self, group: &str) -> Result<bool, SendError> {
+        self.shared().send(|driver| driver.leave(group))
+    }
+
+    /// Sends a message to one peer, waiting for room where too much waits for that peer already.
+    ///
+    /// Two nodes whose only threads both wait here do not take events, so that neither reads and both wait forever:
+    /// have another thread for the events, or use [`try_whisper`](Self::try_whisper).
+    ///
+    /// # Errors
+    ///
+    /// Where the peer has not entered or has left, the message is larger than the limits, or the node has stopped.
+    pub fn whisper(&self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
+        let content = content.into();
+        self.shared().send(|driver| driver.whisper(peer, content.clone()))
+    }
+
+    /// Sends a message to one peer where there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`whisper`](Self::whisper); [`SendError::Full`] where there is no room, and [`Event::Room`] comes once
+    /// there is.
+    pub fn try_whisper(&self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
+        self.shared().try_send(|driver| driver.whisper(peer, content))
+    }
+
+    /// Sends a message to all peers in a group, and returns to how many: 0 where nobody else is in it. The node need
+    /// not be in the group. Waits for room as [`whisper`](Self::whisper) does.
+    ///
+    /// # Errors
+    ///
+    /// Where the message is larger than the limits, or the node has stopped.
+    pub fn shout(&self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
+        let content = content.into();
+        self.shared().send(|driver| driver.shout(group, content.clone()))
+    }
+
+    /// Sends a message to all peers in a group where all of them have room for it; otherwise to none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shout`](Self::shout); [`SendError::Full`] names a peer without room, and [`Event::Room`] comes once it
+    /// has some.
+    pub fn try_shout(&self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
+        self.shared().try_send(|driver| driver.shout(group, content))
+    }
+
+    // Events.
+
+    /// Waits for the next event.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Stopped`] after STOP.
+    pub fn recv(&self) -> Result<Event, RecvError> {
+        // Without a limit to the wait there is always one.
+        self.shared().take(Wait::Forever)?.ok_or(RecvError::Stopped)
+    }
+
+    /// Waits for the next event for so long at most. `Ok(None)`: none came.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Stopped`] after STOP.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Option<Event>, RecvError> {
+        self.shared().take(after(timeout).map_or(Wait::Forever, Wait::Until))
+    }
+
+    /// The next event if one is there.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Stopped`] after STOP.
+    pub fn try_recv(&self) -> Result<Option<Event>, RecvError> {
+        self.shared().take(Wait::Not)
+    }
+
+    /// All events to come, waiting for each; ends after STOP.
+    pub fn events(&self) -> impl Iterator<Item = Event> {
+        std::iter::from_fn(|| self.recv().ok())
+    }
+
+    /// The events that are there now.
+    pub fn recent_events(&self) -> impl Iterator<Item = Event> {
+        std::iter::from_fn(|| self.try_recv().ok().flatten())
+    }
+
+    // Peers.
+
+    /// The peers that have entered.
+    pub fn peers(&self) -> Vec<PeerId> {
+        self.look(|engine| engine.peers().collect())
+    }
+
+    /// The peers in a group.
+    pub fn peers_by_group(&self, group: &str) -> Vec<PeerId> {
+        self.look(|engine| engine.peers_by_group(group))
+    }
+
+    /// The groups that this node is in.
+    pub fn own_groups(&self) -> Vec<String> {
+        self.look(|engine| engine.own_groups().map(Into::into).collect())
+    }
+
+    /// The groups that peers are in.
+    pub fn peer_groups(&self) -> Vec<Arc<str>> {
+        self.look(zre_engine::Node::peer_groups)
+    }
+
+    /// Where a peer's mailbox is: what we connect to.
+    pub fn peer_address(&self, peer: PeerId) -> Option<Address> {
+        self.look(|engine| engine.peer(peer).map(|info| info.endpoint().clone()))
+    }
+
+    /// A peer's name.
+    pub fn peer_name(&self, peer: PeerId) -> Option<Arc<str>> {
+        self.look(|engine| engine.peer(peer).map(|info| info.name().clone()))
+    }
+
+    /// A peer's headers.
+    pub fn peer_headers(&self, peer: PeerId) -> Option<Arc<Headers>> {
+        self.look(|engine| engine.peer(peer).map(|info| info.headers().clone()))
+    }
+
+    /// One of a peer's headers.
+    pub fn peer_header_value(&self, peer: PeerId, name: &str) -> Option<String> {
+        self.look(|engine| engine.peer(peer)?.headers().get(name).map(Into::into))
+    }
+
+    /// Ends the relation with a peer: EXIT. It may come back when its next beacon is heard.
+    ///
+    /// # Errors
+    ///
+    /// Where the peer has not entered or has left.
+    pub fn disconnect(&self, peer: PeerId) -> Result<(), SendError> {
+        self.shared().call(|driver| driver.disconnect(peer))
+    }
+
+    // The node itself.
+
+    /// Counters of what has been so far.
+    pub fn statistics(&self) -> Statistics {
+        self.look(zre_engine::Node::statistics)
+    }
+
+    /// Leaves politely: peers take what was sent to them and are told. Returns when that is done, which takes no more
+    /// than the linger and a little; STOP is the last event then. Once more does nothing.
+    pub fn stop(&self) {
+        self.handle.shared.stop(self.handle.linger + STOP);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.stop(self.linger + DROP);
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.name()).field("uuid", &self.uuid()).finish_non_exhaustive()
+    }
+}
+
+/// Handles may go to any thread.
+const _: fn() = || {
+    fn is_shared<T: Clone + Send + Sync>() {}
+    fn is_sent<T: Send>() {}
+    is_shared::<Node>();
+    is_sent::<Driver>();
+};

@@ -1,0 +1,263 @@
+//! What the handles of a node and its thread share.
+
+use crate::{
+    Driver,
+    clock::after,
+    error::RecvError,
+    inbox::{Inbox, Wait},
+    log::{debug, warn},
+};
+use mio::{Events, Poll, Waker};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use zre_engine::{Event, Instant, PeerId, SendError};
+
+/// Octets that may be taken before the engine is told, while it makes peers wait.
+const QUANTUM: usize = 1 << 20;
+
+/// One lock around the driver; whoever holds it drives. The thread holds it for a turn, a caller for a call, which
+/// writes to the sockets by itself and wakes the thread only where the thread would otherwise be late.
+///
+/// A caller that sends in a tight loop does not shut the thread out: while that waits, the lock is handed over to whoever
+/// has waited longest.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    /// Something changed for those who wait to send.
+    room: Condvar,
+    /// The thread has ended.
+    over: Condvar,
+    inbox: Inbox,
+    /// Octets of events that were taken and that the engine does not know of yet.
+    taken: AtomicUsize,
+    /// The engine makes peers wait until events are taken.
+    held_back: AtomicBool,
+    /// The thread waits for the lock.
+    wanted: AtomicBool,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) driver: Driver,
+    /// The thread polls, or is about to: until when.
+    asleep: Option<Sleep>,
+    /// Peers that a `try_` call found full: ROOM is for the application.
+    asked: BTreeSet<PeerId>,
+    /// The thread has ended.
+    over: bool,
+    /// On their way to the inbox.
+    events: Vec<Event>,
+}
+
+/// Until a time, or until something happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sleep(Option<Instant>);
+
+impl Sleep {
+    fn is_late_for(self, due: Option<Instant>) -> bool {
+        match (self.0, due) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(until), Some(due)) => due < until,
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(driver: Driver, waker: Waker) -> Self {
+        let state = State { driver, asleep: None, asked: BTreeSet::new(), over: false, events: Vec::new() };
+        Self {
+            state: Mutex::new(state),
+            room: Condvar::new(),
+            over: Condvar::new(),
+            inbox: Inbox::default(),
+            taken: AtomicUsize::new(0),
+            held_back: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
+            waker,
+        }
+    }
+
+    /// Looks at the driver; nothing changes.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&Driver) -> R) -> R {
+        look(&self.state.lock().driver)
+    }
+
+    /// Does something with the driver.
+    pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Driver) -> R) -> R {
+        let mut state = self.state.lock();
+        let result = call(&mut state.driver);
+        self.settle(&mut state);
+        self.let_go(state);
+        result
+    }
+
+    /// Sends, waiting for room where there is none.
+    pub(crate) fn send<R>(&self, mut attempt: impl FnMut(&mut Driver) -> Result<R, SendError>) -> Result<R, SendError> {
+        let mut state = self.state.lock();
+        loop {
+            let result = attempt(&mut state.driver);
+            self.settle(&mut state);
+            match result {
+                Err(SendError::Full { .. }) if state.over => return Err(SendError::Stopped),
+                Err(SendError::Full { .. }) => self.room.wait(&mut state),
+                other => {
+                    self.let_go(state);
+                    return other;
+                }
+            }
+        }
+    }
+
+    /// Sends where there is room; otherwise the application hears of it later.
+    pub(crate) fn try_send<R>(
+        &self,
+        attempt: impl FnOnce(&mut Driver) -> Result<R, SendError>,
+    ) -> Result<R, SendError> {
+        let mut state = self.state.lock();
+        let result = attempt(&mut state.driver);
+        if let Err(SendError::Full { peer }) = result {
+            state.asked.insert(peer);
+        }
+        self.settle(&mut state);
+        self.let_go(state);
+        result
+    }
+
+    pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
+        let Some((event, last)) = self.inbox.take(wait)? else { return Ok(None) };
+        let taken = self.taken.fetch_add(event.octets(), Ordering::SeqCst) + event.octets();
+        // As a rule the thread tells the engine at its next turn. Where peers wait there may be none before it does.
+        if self.held_back.load(Ordering::SeqCst) && (last || taken >= QUANTUM) {
+            self.settle(&mut self.state.lock());
+        }
+        Ok(Some(event))
+    }
+
+    /// Leaves politely, and waits for the end of it for so long at most. Returns whether it came.
+    pub(crate) fn stop(&self, wait: Duration) -> bool {
+        let mut state = self.state.lock();
+        state.driver.stop();
+        self.settle(&mut state);
+        let until = after(wait);
+        while !state.over {
+            match until {
+                Some(until) if self.over.wait_until(&mut state, until).timed_out() => break,
+                Some(_) => {}
+                None => self.over.wait(&mut state),
+            }
+        }
+        state.over
+    }
+
+    fn let_go(&self, state: MutexGuard<'_, State>) {
+        if self.wanted.load(Ordering::Relaxed) {
+            MutexGuard::unlock_fair(state);
+        }
+    }
+
+    /// After the driver did something: brings its events to the inbox, and wakes the thread where that must know.
+    fn settle(&self, state: &mut State) {
+        self.hand_over(state);
+        let stopped = state.driver.is_stopped();
+        if state.asleep.is_some_and(|sleep| stopped || sleep.is_late_for(state.driver.due())) {
+            // Once is enough until it has woken.
+            state.asleep = None;
+            if let Err(error) = self.waker.wake() {
+                warn!("the node's thread cannot be woken: {error}");
+            }
+        }
+    }
+
+    fn hand_over(&self, state: &mut State) {
+        self.tell_taken(&mut state.driver);
+        let mut room = false;
+        while let Some(event) = state.driver.next_event() {
+            let shown = match &event {
+                Event::Room { peer } => {
+                    room = true;
+                    state.asked.remove(peer)
+                }
+                Event::Exit { peer, .. } => {
+                    room = true;
+                    state.asked.remove(peer);
+                    true
+                }
+                Event::Stop => {
+                    room = true;
+                    true
+                }
+                _ => true,
+            };
+            if shown { state.events.push(event) } else { state.driver.consumed(event.octets()) }
+        }
+        if !state.events.is_empty() {
+            self.inbox.put(&mut state.events);
+        }
+        if room {
+            self.room.notify_all();
+        }
+        self.held_back.store(state.driver.holds_back(), Ordering::SeqCst);
+        // Whoever took the last event before that was set has left it to us.
+        self.tell_taken(&mut state.driver);
+    }
+
+    fn tell_taken(&self, driver: &mut Driver) {
+        match self.taken.swap(0, Ordering::SeqCst) {
+            0 => {}
+            taken => driver.consumed(taken),
+        }
+    }
+
+    /// The life of the node's thread.
+    pub(crate) fn run(self: &Arc<Self>, mut poll: Poll) {
+        // However it ends, nobody waits for it in vain.
+        let _end = End(self);
+        let mut events = Events::with_capacity(256);
+        let mut state = self.state.lock();
+        while !state.driver.is_stopped() {
+            state.asleep = Some(Sleep(state.driver.due()));
+            let timeout = state.driver.timeout();
+            let polled = MutexGuard::unlocked(&mut state, || {
+                let polled = poll.poll(&mut events, timeout);
+                self.wanted.store(true, Ordering::Relaxed);
+                polled
+            });
+            self.wanted.store(false, Ordering::Relaxed);
+            state.asleep = None;
+            if let Err(error) = polled
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                warn!("the node cannot go on: its poll failed: {error}");
+                return;
+            }
+            self.tell_taken(&mut state.driver);
+            state.driver.turn(&events);
+            self.hand_over(&mut state);
+        }
+        drop(state);
+        debug!("the node's thread ends");
+    }
+}
+
+/// Marks the end of the thread, also where that is a panic.
+struct End<'a>(&'a Arc<Shared>);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        // In `run` the lock is let go before this is dropped.
+        self.0.state.lock().over = true;
+        self.0.inbox.end();
+        self.0.room.notify_all();
+        self.0.over.notify_all();
+    }
+}
