@@ -25,6 +25,10 @@ pub struct Config {
     pub expired: Duration,
     /// How long `stop` waits for peers to take what is queued. Default 1 s.
     pub linger: Duration,
+    /// How long a full queue may wait for its peer to take one octet before the peer is given up as slow. Default 10 s.
+    pub send_timeout: Duration,
+    /// The node only sends: WHISPERs and SHOUTs that come are thrown away, and counted. Default no.
+    pub send_only: bool,
     /// Time for greeting and ZMTP handshake of an inbound connection, and once more for the HELLO after it. Default 5 s.
     pub handshake: Duration,
     /// Time in which a peer must be reached once it said HELLO, and a stranger must say HELLO. Default 10 s.
@@ -46,6 +50,8 @@ impl Default for Config {
             silent: Duration::from_secs(5),
             expired: Duration::from_secs(30),
             linger: Duration::from_secs(1),
+            send_timeout: Duration::from_secs(10),
+            send_only: false,
             handshake: Duration::from_secs(5),
             introduction: Duration::from_secs(10),
             heartbeat: None,

@@ -153,6 +153,13 @@ impl Node {
 
     /// Makes `id` the connection that a peer is heard on.
     pub(super) fn take_inbound(&mut self, peer_id: PeerId, id: ConnId) {
+        let old = self.peers.get(&peer_id).and_then(|peer| peer.inbound).filter(|old| *old != id);
+        if let Some(conn) = old.and_then(|old| self.conns.get_mut(old)) {
+            // What has come on the old one comes before anything on the new one, whether the application keeps up or
+            // not.
+            conn.reading = true;
+            old.into_iter().for_each(|old| self.resume(old));
+        }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let old = peer.inbound.replace(id).filter(|old| *old != id);
         peer.orphaned = None;
@@ -211,10 +218,14 @@ impl Node {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id).filter(|peer| peer.out.conn() == Some(id)) else { return };
         let was_greeted = matches!(peer.out, Out::Open { greeted: true, .. });
-        if !peer.ready || !was_greeted {
+        if !peer.ready || !was_greeted || peer.reintroducing {
             self.attempt_failed(peer_id);
             return;
         }
+        if self.guessed_wrong(peer_id) {
+            return;
+        }
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         match peer.probe.map(|probe| probe.why) {
             Some(ProbeWhy::Leaving) if peer.inbound.is_some() => {
                 // It said that it leaves: what it sent before is still to be read.
@@ -263,7 +274,9 @@ impl Node {
         match peer.probe.map(|probe| probe.why) {
             Some(ProbeWhy::Leaving) => self.exit(peer_id, ExitReason::Left, 0),
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
+            _ if self.guessed_wrong(peer_id) => {}
             _ => {
+                let Some(peer) = self.peers.get_mut(&peer_id) else { return };
                 // It may come back and go on where it was: libzmq does.
                 peer.orphaned = Some(now);
                 self.ping(peer_id);
@@ -396,7 +409,9 @@ impl Node {
             }
             return;
         }
-        if let Role::Out(peer_id) = conn.role {
+        if let Role::Out(peer_id) = conn.role
+            && written > 0
+        {
             self.check_room(peer_id);
             self.check_drained(peer_id);
         }
@@ -405,7 +420,9 @@ impl Node {
     /// A new record of a peer that has not said HELLO (yet, or again).
     pub(super) fn introduce(&mut self, id: PeerId, endpoint: Address) {
         let jitter = self.random(900, 1100);
-        self.peers.insert(id, Peer::new(endpoint, self.now, jitter));
+        let mut peer = Peer::new(endpoint, self.now, jitter);
+        peer.wrap = self.wraps.get(&id).copied();
+        self.peers.insert(id, peer);
         self.schedule_peer(id);
     }
 }

@@ -108,6 +108,8 @@ impl Node {
         match meaning {
             Meaning::Enters => self.enter(id, peer_id, endpoint, introduction),
             Meaning::Answers => self.answered(id, peer_id, introduction),
+            // It gave us up for a number that it did not want, and has met us again.
+            Meaning::Restarted if self.guessed_wrong(peer_id) => self.answered(id, peer_id, introduction),
             Meaning::Restarted => {
                 log!(debug, "peer {peer_id}: said HELLO anew");
                 self.keep_inbound(id, peer_id);
@@ -170,6 +172,7 @@ impl Node {
         self.take_inbound(peer_id, id);
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.hello_at = None;
+        peer.reintroducing = false;
         peer.next_in = 2;
         peer.status = introduction.status;
         let gone: Vec<_> = peer.groups.difference(&introduction.groups).cloned().collect();
@@ -180,6 +183,7 @@ impl Node {
             self.set_member(peer_id, group, true);
         }
         self.hear(peer_id, id);
+        self.flush_held(peer_id);
     }
 
     /// Another node has said HELLO from the endpoint of a known one: that one is asked whether it still lives.
@@ -288,6 +292,9 @@ impl Node {
             self.probe_failed(id, probe.why);
         }
         let Some(peer) = self.peers.get(&id) else { return };
+        if peer.full.is_some_and(|since| now >= since + self.config.send_timeout) {
+            return self.exit(id, ExitReason::Slow, 0);
+        }
         if peer.orphaned.is_some_and(|since| now >= since + self.config.evasive) {
             return self.exit(id, ExitReason::Lost, 0);
         }
@@ -312,13 +319,14 @@ impl Node {
         };
         let orphaned = peer.orphaned.map(|since| since + self.config.evasive);
         let quiet = Some(self.next_quiet(peer)).filter(|_| peer.ready);
-        [introduced, retry, orphaned, quiet, peer.probe.map(|probe| probe.until)].into_iter().flatten().min()
+        let slow = peer.full.map(|since| since + self.config.send_timeout);
+        [introduced, retry, slow, orphaned, quiet, peer.probe.map(|probe| probe.until)].into_iter().flatten().min()
     }
 
     /// Until when a stranger must have said HELLO, and a peer that has said it must have been reached.
     fn introduced_by(&self, peer: &Peer) -> Option<Instant> {
         let greeted = matches!(peer.out, Out::Open { greeted: true, .. });
-        let pending = if peer.ready { !greeted && peer.probe.is_none() } else { true };
+        let pending = if peer.ready { (!greeted || peer.reintroducing) && peer.probe.is_none() } else { true };
         pending.then(|| peer.since + self.config.introduction)
     }
 

@@ -106,6 +106,7 @@ fn check_durations(config: &Config) -> Result<(), ConfigError> {
         ("the evasive time-out", config.evasive, least),
         ("the silent time-out", config.silent, least),
         ("the expired time-out", config.expired, least),
+        ("the send time-out", config.send_timeout, least),
         ("the handshake time-out", config.handshake, least),
         ("the introduction time-out", config.introduction, least),
         ("the heartbeat interval", config.heartbeat.unwrap_or(least), least),

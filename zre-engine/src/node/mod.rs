@@ -12,6 +12,7 @@
 //! | `quiet` | peers that say nothing |
 //! | `send` | messages that go |
 //! | `pressure` | an application that does not keep up |
+//! | `wrap` | the end of the sequence numbers |
 //! | `stop` | the polite end |
 
 mod connect;
@@ -27,6 +28,7 @@ mod send;
 mod statistics;
 mod stop;
 mod timers;
+mod wrap;
 
 use crate::{
     Address,
@@ -54,6 +56,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 pub use statistics::Statistics;
 use timers::{Timer, Timers};
+use wrap::Wraps;
 
 /// A ZRE node: fed bytes and time, it says what to do and what has happened.
 ///
@@ -73,6 +76,7 @@ pub struct Node {
     peers: BTreeMap<PeerId, Peer>,
     /// Who is in which group, of those that have entered.
     members: BTreeMap<Arc<str>, BTreeSet<PeerId>>,
+    wraps: Wraps,
     timers: Timers,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
@@ -123,6 +127,7 @@ impl Node {
             conns: Conns::default(),
             peers: BTreeMap::new(),
             members: BTreeMap::new(),
+            wraps: Wraps::new(),
             timers: Timers::default(),
             actions: VecDeque::new(),
             events: VecDeque::new(),

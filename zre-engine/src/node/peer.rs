@@ -1,5 +1,6 @@
 //! What a node knows of a peer.
 
+use super::wrap::{Guess, Wrap};
 use crate::{
     Address,
     content::Content,
@@ -38,6 +39,12 @@ pub(super) struct Peer {
     pub(super) next_in: u16,
     /// The sequence number of our next message.
     pub(super) next_out: u16,
+    /// What it wants after 65534, as far as that is known.
+    pub(super) wrap: Option<Wrap>,
+    /// A guess about that, while messages wait for its outcome.
+    pub(super) guess: Option<Guess>,
+    /// We introduce ourselves anew, unseen by the application; messages wait for the peer's HELLO.
+    pub(super) reintroducing: bool,
     /// When we said the HELLO that it has not answered yet.
     pub(super) hello_at: Option<Instant>,
     /// It is a node of this implementation, and understands GOODBYE.
@@ -45,8 +52,9 @@ pub(super) struct Peer {
     /// Messages that wait for our HELLO to go out first.
     pub(super) held: VecDeque<Held>,
     pub(super) held_load: usize,
-    /// It refused a message for want of room, and the application will be told when there is some.
-    pub(super) full: bool,
+    /// Since when its queue, which refused a message for want of room, has not moved. The application will be told
+    /// when there is room.
+    pub(super) full: Option<Instant>,
     /// PINGs so far, and PING-OKs.
     pub(super) pings: u64,
     pub(super) pongs: u64,
@@ -142,11 +150,14 @@ impl Peer {
             contender: None,
             next_in: 1,
             next_out: 1,
+            wrap: None,
+            guess: None,
+            reintroducing: false,
             hello_at: None,
             ours: false,
             held: VecDeque::new(),
             held_load: 0,
-            full: false,
+            full: None,
             pings: 0,
             pongs: 0,
             confirmed_by: 0,
@@ -171,10 +182,11 @@ impl Peer {
         self.ready && matches!(self.out, Out::Open { greeted: true, .. })
     }
 
-    /// The connection to send on now: it stands, our HELLO goes before, and the peer has said its own.
+    /// The connection to send on now: it stands, our HELLO goes before, the peer has said its own, and its next number
+    /// is known.
     pub(super) fn open(&self) -> Option<ConnId> {
         match self.out {
-            Out::Open { conn, .. } if self.ready => Some(conn),
+            Out::Open { conn, .. } if self.ready && self.guess.is_none() && !self.reintroducing => Some(conn),
             _ => None,
         }
     }

@@ -5,6 +5,7 @@ use super::{
     conns::Role,
     life::Introduction,
     peer::{Peer, ProbeWhy},
+    wrap::Wrap,
 };
 use crate::{
     content::Content,
@@ -94,8 +95,12 @@ impl Node {
             self.statistics.skipped += 1;
             return;
         };
-        if let Err(violation) = peer.take_sequence(sequence) {
-            return self.violation(id, violation);
+        let wrap = match peer.take_sequence(sequence) {
+            Ok(wrap) => wrap,
+            Err(violation) => return self.violation(id, violation),
+        };
+        if let Some(wrap) = wrap {
+            self.learn_wrap(peer_id, wrap);
         }
         self.statistics.messages_received += 1;
         if let Some(conn) = self.conns.get_mut(id) {
@@ -111,6 +116,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let name = peer.name.clone();
         match body {
+            Body::Whisper | Body::Shout { .. } if self.config.send_only => self.statistics.discarded += 1,
             Body::Whisper => self.emit(Event::Whisper { peer: peer_id, name, content }),
             Body::Shout { group } => {
                 // Only groups that we are in; stock programs deliver any.
@@ -180,6 +186,7 @@ impl Node {
             self.close(contender, crate::CloseReason::IdentityConflict);
         }
         self.end_probe(peer_id, ProbeWhy::Contended);
+        self.check_guess(peer_id);
         if self.phase == Phase::Stopping {
             self.check_drained(peer_id);
         }
@@ -193,12 +200,17 @@ pub(super) fn group_name(group: &Text) -> Arc<str> {
 
 impl Peer {
     /// Whether a message is the next in order. After 65535 comes 0; some programs never use 65535.
-    fn take_sequence(&mut self, found: u16) -> Result<(), Violation> {
+    ///
+    /// Where that shows which of the two the peer does, it is told.
+    fn take_sequence(&mut self, found: u16) -> Result<Option<Wrap>, Violation> {
         let expected = self.next_in;
-        if found != expected && !(expected == u16::MAX && found == 0) {
-            return Err(Violation::Sequence { found, expected });
-        }
+        let wrap = match (expected, found) {
+            (u16::MAX, 0) => Some(Wrap::Short),
+            (u16::MAX, u16::MAX) => Some(Wrap::Full),
+            _ if found == expected => None,
+            _ => return Err(Violation::Sequence { found, expected }),
+        };
         self.next_in = found.wrapping_add(1);
-        Ok(())
+        Ok(wrap)
     }
 }

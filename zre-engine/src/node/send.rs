@@ -3,10 +3,7 @@
 //! A message that got its number must arrive, or the relation is lost. So a full queue refuses before the number is
 //! spent, and a message for a peer whose connection does not stand yet waits without one.
 
-use super::{
-    Node, Phase,
-    peer::{Held, Peer},
-};
+use super::{Node, Phase, peer::Held};
 use crate::{
     action::Action,
     content::Content,
@@ -15,7 +12,7 @@ use crate::{
     id::{ConnId, PeerId},
     log::log,
     time::Instant,
-    zmtp::Connection,
+    zmtp::{Connection, Encoder},
 };
 use alloc::vec::Vec;
 use bytes::{Bytes, BytesMut};
@@ -96,9 +93,7 @@ impl Node {
         if load == 0 || load + self.encoder.octets() + MESSAGE_COST <= limit {
             return Ok(());
         }
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.full = true;
-        }
+        self.set_full(id);
         Err(SendError::Full { peer: id })
     }
 
@@ -107,9 +102,7 @@ impl Node {
         let limit = self.config.limits.send_queue + CONTROL_ROOM;
         let full = self.peers().find(|id| self.load(*id) > limit);
         let Some(id) = full else { return Ok(()) };
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.full = true;
-        }
+        self.set_full(id);
         Err(SendError::Full { peer: id })
     }
 
@@ -120,12 +113,22 @@ impl Node {
         peer.held_load + queue.map_or(0, Connection::load)
     }
 
-    /// After octets were written to a peer: whether to say that its queue has room again.
+    fn set_full(&mut self, id: PeerId) {
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.full.get_or_insert(now);
+        }
+        self.schedule_peer(id);
+    }
+
+    /// Octets were written to a peer: a full queue has moved, and may have room again.
     pub(super) fn check_room(&mut self, id: PeerId) {
-        let full = self.peers.get(&id).is_some_and(|peer| peer.full);
-        if full && self.load(id) <= self.config.limits.send_queue / 2 {
+        let now = self.now;
+        let Some(full) = self.peers.get_mut(&id).and_then(|peer| peer.full.as_mut()) else { return };
+        *full = now;
+        if self.load(id) <= self.config.limits.send_queue / 2 {
             if let Some(peer) = self.peers.get_mut(&id) {
-                peer.full = false;
+                peer.full = None;
             }
             self.emit(Event::Room { peer: id });
         }
@@ -149,8 +152,12 @@ impl Node {
             peer.confirmed_by = peer.pings + 1;
         }
         match peer.open() {
-            Some(conn) => self.put(id, conn, body.has_content()),
-            None => {
+            Some(conn) if !peer.must_guess() => self.put(id, conn, body.has_content()),
+            open => {
+                if let Some(conn) = open {
+                    self.guess_wrap(id, conn);
+                }
+                let Some(peer) = self.peers.get_mut(&id) else { return };
                 let load = self.encoder.octets() + MESSAGE_COST;
                 peer.held_load += load;
                 peer.held.push_back(Held { body: body.clone(), content: content.clone(), load });
@@ -161,10 +168,16 @@ impl Node {
     /// Queues the message in the encoder on a connection, with the next number.
     fn put(&mut self, id: PeerId, conn_id: ConnId, counts: bool) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        self.encoder.set_sequence(peer.take_number());
+        let encoder = core::mem::take(&mut self.encoder);
+        self.put_encoded(conn_id, &encoder, counts);
+        self.encoder = encoder;
+    }
+
+    pub(super) fn put_encoded(&mut self, conn_id: ConnId, message: &Encoder, counts: bool) {
         let Some(zmtp) = self.conns.get_mut(conn_id).and_then(|conn| conn.zmtp.as_mut()) else { return };
         let silent = !zmtp.has_output();
-        self.encoder.set_sequence(peer.take_number());
-        zmtp.push(&self.encoder, counts);
+        zmtp.push(message, counts);
         self.statistics.messages_sent += 1;
         if silent && zmtp.has_output() {
             self.actions.push_back(Action::Writable { conn: conn_id });
@@ -184,11 +197,18 @@ impl Node {
     /// Sends what waited for our HELLO, and for the peer's.
     pub(super) fn flush_held(&mut self, id: PeerId) {
         while let Some((conn, held)) = self.peers.get_mut(&id).and_then(|peer| {
-            let conn = peer.open()?;
+            let conn = peer.open().filter(|_| !peer.held.is_empty())?;
+            if peer.must_guess() {
+                return Some((conn, None));
+            }
             let held = peer.held.pop_front()?;
             peer.held_load -= held.load;
-            Some((conn, held))
+            Some((conn, Some(held)))
         }) {
+            let Some(held) = held else {
+                self.guess_wrap(id, conn);
+                break;
+            };
             self.encode(&held.body, &held.content);
             self.put(id, conn, held.body.has_content());
         }
@@ -221,14 +241,5 @@ impl Node {
             self.send_control(id, body);
         }
         room
-    }
-}
-
-impl Peer {
-    /// The number of our next message: after 65535 comes 0.
-    fn take_number(&mut self) -> u16 {
-        let number = self.next_out;
-        self.next_out = number.wrapping_add(1);
-        number
     }
 }

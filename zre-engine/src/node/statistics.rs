@@ -32,6 +32,8 @@ pub struct Statistics {
     pub status_mismatches: u64,
     /// Messages skipped: of a kind that is not known, or before a HELLO.
     pub skipped: u64,
+    /// Content that a node which only sends has thrown away.
+    pub discarded: u64,
     /// Messages that were queued for a peer when it went.
     pub unsent: u64,
     /// What waits for the application, as [`Event::octets`](crate::Event::octets) counts it.
