@@ -165,7 +165,7 @@ fn beacons_name_the_uuid_and_the_mailbox_and_a_node_that_stops_says_port_0() {
             assert!(beacons.iter().all(|beacon| beacon.uuid == peer.uuid), "{what}");
 
             let (last, before) = beacons.split_last().unwrap();
-            assert_eq!(last.port == 0, peer.events.contains(&Seen::Stop), "{what}: the others were killed");
+            assert_eq!(last.port == 0, peer.events.contains(&Seen::Stop), "{what}: only then");
             let alive = if last.port == 0 { before } else { &beacons };
             // Libzyre takes its port from the dynamic range, 49152 onwards; the two of this recording never met.
             let port = if recording.name == "curve_vs_plain_zyre" { 49152 } else { recording.mailbox(peer).port() };

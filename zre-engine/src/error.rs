@@ -101,6 +101,12 @@ pub enum SendError {
         /// The peer that does not keep up.
         peer: PeerId,
     },
+    /// The peer took nothing for as long as the send time-out, and was given up.
+    #[error("peer {peer} took nothing for the send time-out and was disconnected")]
+    Slow {
+        /// The peer that was given up.
+        peer: PeerId,
+    },
     /// More octets than a message may have.
     #[error("the message has {found} octets of content, the limit is {limit}")]
     TooLarge {

@@ -47,6 +47,19 @@ impl Builder {
         self
     }
 
+    /// How long a full queue may wait for its peer to take one octet before the peer is given up: EXIT `slow`. Default
+    /// 10 s.
+    pub fn send_timeout(mut self, send_timeout: Duration) -> Self {
+        self.config.send_timeout = send_timeout;
+        self
+    }
+
+    /// The node only sends: WHISPERs and SHOUTs that come are thrown away and counted, so that nobody has to take them.
+    pub fn send_only(mut self) -> Self {
+        self.config.send_only = true;
+        self
+    }
+
     /// Joins a group from the start: peers learn it together with the node. May be called several times.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.groups.push(group.into());

@@ -2,14 +2,16 @@
 
 use crate::error::RecvError;
 use parking_lot::{Condvar, Mutex};
-use std::{collections::VecDeque, time::Instant};
+use std::{collections::VecDeque, io, time::Instant};
 use zre_engine::Event;
 
 /// The queue has a lock of its own, so that taking an event does not wait for a turn of the driver.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     arrived: Condvar,
+    #[cfg(unix)]
+    bell: Bell,
 }
 
 #[derive(Debug, Default)]
@@ -28,9 +30,20 @@ pub(crate) enum Wait {
 }
 
 impl Inbox {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            #[cfg(unix)]
+            bell: Bell::new()?,
+        })
+    }
+
     /// Adds events, waking those who wait for them. With STOP, or without any when the node broke, it ends.
     pub(crate) fn put(&self, events: &mut Vec<Event>) {
         let mut queue = self.queue.lock();
+        #[cfg(unix)]
+        self.ring(&queue);
         let many = events.len() > 1;
         queue.ended |= events.last() == Some(&Event::Stop);
         queue.events.extend(events.drain(..));
@@ -45,7 +58,11 @@ impl Inbox {
 
     /// Nothing more will be put.
     pub(crate) fn end(&self) {
-        self.queue.lock().ended = true;
+        let mut queue = self.queue.lock();
+        #[cfg(unix)]
+        self.ring(&queue);
+        queue.ended = true;
+        drop(queue);
         self.arrived.notify_all();
     }
 
@@ -54,6 +71,8 @@ impl Inbox {
         let mut queue = self.queue.lock();
         loop {
             if let Some(event) = queue.events.pop_front() {
+                #[cfg(unix)]
+                self.silence(&queue);
                 return Ok(Some((event, queue.events.is_empty())));
             }
             if queue.ended {
@@ -72,6 +91,70 @@ impl Inbox {
     }
 }
 
+/// The descriptor that other event loops watch: readable while events wait, and from the end on.
+///
+/// It rings only once somebody has asked for it; until then it costs nothing.
+#[cfg(unix)]
+#[derive(Debug)]
+struct Bell {
+    rings: std::os::unix::net::UnixStream,
+    heard: std::os::unix::net::UnixStream,
+    watched: std::sync::atomic::AtomicBool,
+}
+
+#[cfg(unix)]
+impl Inbox {
+    /// The descriptor to watch.
+    pub(crate) fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
+        use std::os::fd::AsFd;
+        let queue = self.queue.lock();
+        let watched = self.bell.watched.swap(true, std::sync::atomic::Ordering::Relaxed);
+        if !watched && (queue.ended || !queue.events.is_empty()) {
+            self.bell.ring();
+        }
+        self.bell.heard.as_fd()
+    }
+
+    /// Before something is put into the queue.
+    fn ring(&self, queue: &Queue) {
+        if self.bell.is_watched() && queue.events.is_empty() && !queue.ended {
+            self.bell.ring();
+        }
+    }
+
+    /// After something was taken out of it.
+    fn silence(&self, queue: &Queue) {
+        if self.bell.is_watched() && queue.events.is_empty() && !queue.ended {
+            self.bell.silence();
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Bell {
+    fn new() -> io::Result<Self> {
+        let (rings, heard) = std::os::unix::net::UnixStream::pair()?;
+        rings.set_nonblocking(true)?;
+        heard.set_nonblocking(true)?;
+        Ok(Self { rings, heard, watched: false.into() })
+    }
+
+    fn is_watched(&self) -> bool {
+        self.watched.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    fn ring(&self) {
+        use std::io::Write;
+        // Where it cannot take one octet more, it rings already.
+        let _ = (&self.rings).write(&[1]);
+    }
+
+    fn silence(&self) {
+        use std::io::Read;
+        while matches!((&self.heard).read(&mut [0; 16]), Ok(1..)) {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_waits_comes_before_the_end() {
-        let inbox = Inbox::default();
+        let inbox = Inbox::new().unwrap();
         let room = Event::Room { peer: PeerId::from_octets([1; 16]) };
         assert_eq!(inbox.take(Wait::Not), Ok(None));
         inbox.put(&mut vec![room.clone(), Event::Stop]);

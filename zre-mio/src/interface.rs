@@ -71,21 +71,28 @@ fn there_are(found: &[String]) -> String {
 /// The interface by that name or address, or else the best one; and why, for the log.
 pub(crate) fn choose(wanted: Option<&str>) -> Result<(Interface, &'static str), InterfaceError> {
     let all = list()?;
-    let (chosen, why) = match wanted {
-        Some(wanted) => (by_name_or_address(&all, wanted)?, "as asked for"),
-        None => match best(&all)? {
-            (chosen, 0) => (chosen, "the only one that fits"),
-            (chosen, _) => (chosen, "the best of several"),
-        },
+    let chosen = pick(&all, wanted)?;
+    let why = match wanted {
+        Some(_) => "as asked for",
+        None if all.iter().filter(fits).count() == 1 => "the only one that fits",
+        None => "the best of several",
     };
     if !chosen.running {
         warn!("interface {chosen} is down: nobody hears the beacons until it is up");
     }
-    Ok((chosen.clone(), why))
+    Ok((chosen, why))
+}
+
+/// The interface by that name or address, or else the best one.
+pub(crate) fn pick(all: &[Interface], wanted: Option<&str>) -> Result<Interface, InterfaceError> {
+    match wanted {
+        Some(wanted) => by_name_or_address(all, wanted).cloned(),
+        None => best(all).cloned(),
+    }
 }
 
 /// All interfaces with an IPv4 address.
-fn list() -> io::Result<Vec<Interface>> {
+pub(crate) fn list() -> io::Result<Vec<Interface>> {
     let all = if_addrs::get_if_addrs()?;
     Ok(all.into_iter().filter_map(convert).collect())
 }
@@ -119,17 +126,15 @@ fn by_name_or_address<'a>(all: &'a [Interface], wanted: &str) -> Result<&'a Inte
     }
 }
 
-/// The best interface, and how many others would do.
-fn best(all: &[Interface]) -> Result<(&Interface, usize), InterfaceError> {
-    let fit = |one: &&Interface| one.running && one.broadcast.is_some() && !one.address.is_loopback();
-    let chosen = all
-        .iter()
-        .filter(fit)
-        .min_by_key(|one| (one.address.is_link_local(), is_virtual(&one.name), one.index.unwrap_or(u32::MAX)));
-    match chosen {
-        Some(chosen) => Ok((chosen, all.iter().filter(fit).count() - 1)),
-        None => Err(InterfaceError::NoneFit { found: names(all) }),
-    }
+/// Whether other machines can be reached by it.
+fn fits(one: &&Interface) -> bool {
+    one.running && one.broadcast.is_some() && !one.address.is_loopback()
+}
+
+/// The best interface of those that fit.
+fn best(all: &[Interface]) -> Result<&Interface, InterfaceError> {
+    let rank = |one: &&Interface| (one.address.is_link_local(), is_virtual(&one.name), one.index.unwrap_or(u32::MAX));
+    all.iter().filter(fits).min_by_key(rank).ok_or_else(|| InterfaceError::NoneFit { found: names(all) })
 }
 
 /// Whether the name is one that programs give to networks inside the machine, where no other machine listens.
@@ -173,8 +178,7 @@ mod tests {
     #[test]
     fn the_best_is_up_and_reaches_other_machines() {
         let all = machine();
-        let (chosen, others) = best(&all).unwrap();
-        assert_eq!((chosen.to_string().as_str(), others), ("eth0 (192.168.7.5)", 4));
+        assert_eq!(best(&all).unwrap().to_string(), "eth0 (192.168.7.5)");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{
     Builder, Driver,
     clock::after,
     error::{RecvError, StartError},
-    inbox::Wait,
+    inbox::{Inbox, Wait},
     shared::Shared,
 };
 use mio::{Poll, Token, Waker};
@@ -69,7 +69,8 @@ impl Node {
         let waker = Waker::new(poll.registry(), WAKER).map_err(StartError::machine("a waker"))?;
         let driver = settings.driver(poll.registry(), DRIVER)?;
         let (uuid, name) = (driver.engine().uuid(), driver.engine().name().to_owned());
-        let shared = Arc::new(Shared::new(driver, waker));
+        let inbox = Inbox::new().map_err(StartError::machine("a descriptor to watch"))?;
+        let shared = Arc::new(Shared::new(driver, inbox, waker));
         let running = shared.clone();
         thread::Builder::new()
             .name("zre-node".into())
@@ -290,6 +291,38 @@ impl Drop for Handle {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node").field("name", &self.name()).field("uuid", &self.uuid()).finish_non_exhaustive()
+    }
+}
+
+/// The descriptor is readable while events wait, and for ever once the node has stopped: watch it by poll, epoll or any
+/// other event loop, and take events by [`Node::recent_events`] or [`Node::try_recv`] when it is. Do not read from it.
+#[cfg(unix)]
+impl std::os::fd::AsFd for Node {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.shared().descriptor()
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for Node {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsFd::as_fd(self).as_raw_fd()
+    }
+}
+
+/// For a mio `Poll` of yours. mio tells of events that come; take all that are there each time.
+#[cfg(unix)]
+impl mio::event::Source for Node {
+    fn register(&mut self, registry: &mio::Registry, token: Token, interests: mio::Interest) -> std::io::Result<()> {
+        mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self)).register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &mio::Registry, token: Token, interests: mio::Interest) -> std::io::Result<()> {
+        mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self)).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &mio::Registry) -> std::io::Result<()> {
+        mio::unix::SourceFd(&std::os::fd::AsRawFd::as_raw_fd(self)).deregister(registry)
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
     },
     time::Duration,
 };
-use zre_engine::{Event, Instant, PeerId, SendError};
+use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
 
 /// Octets that may be taken before the engine is told, while it makes peers wait.
 const QUANTUM: usize = 1 << 20;
@@ -52,6 +52,9 @@ pub(crate) struct State {
     asleep: Option<Sleep>,
     /// Peers that a `try_` call found full: ROOM is for the application.
     asked: BTreeSet<PeerId>,
+    /// Callers that wait for room, and the peers that were given up as slow meanwhile.
+    senders: usize,
+    slow: BTreeSet<PeerId>,
     /// The thread has ended.
     over: bool,
     /// On their way to the inbox.
@@ -73,13 +76,21 @@ impl Sleep {
 }
 
 impl Shared {
-    pub(crate) fn new(driver: Driver, waker: Waker) -> Self {
-        let state = State { driver, asleep: None, asked: BTreeSet::new(), over: false, events: Vec::new() };
+    pub(crate) fn new(driver: Driver, inbox: Inbox, waker: Waker) -> Self {
+        let state = State {
+            driver,
+            asleep: None,
+            asked: BTreeSet::new(),
+            senders: 0,
+            slow: BTreeSet::new(),
+            over: false,
+            events: Vec::new(),
+        };
         Self {
             state: Mutex::new(state),
             room: Condvar::new(),
             over: Condvar::new(),
-            inbox: Inbox::default(),
+            inbox,
             taken: AtomicUsize::new(0),
             held_back: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
@@ -109,10 +120,22 @@ impl Shared {
             self.settle(&mut state);
             match result {
                 Err(SendError::Full { .. }) if state.over => return Err(SendError::Stopped),
-                Err(SendError::Full { .. }) => self.room.wait(&mut state),
+                Err(SendError::Full { .. }) => {
+                    state.senders += 1;
+                    self.room.wait(&mut state);
+                    state.senders -= 1;
+                }
                 other => {
+                    let slow = |error| match error {
+                        SendError::UnknownPeer(peer) if state.slow.contains(&peer) => SendError::Slow { peer },
+                        error => error,
+                    };
+                    let result = other.map_err(slow);
+                    if state.senders == 0 {
+                        state.slow.clear();
+                    }
                     self.let_go(state);
-                    return other;
+                    return result;
                 }
             }
         }
@@ -131,6 +154,12 @@ impl Shared {
         self.settle(&mut state);
         self.let_go(state);
         result
+    }
+
+    /// What other event loops watch.
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.inbox.descriptor()
     }
 
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
@@ -187,8 +216,11 @@ impl Shared {
                     room = true;
                     state.asked.remove(peer)
                 }
-                Event::Exit { peer, .. } => {
+                Event::Exit { peer, reason, .. } => {
                     room = true;
+                    if state.senders > 0 && *reason == ExitReason::Slow {
+                        state.slow.insert(*peer);
+                    }
                     state.asked.remove(peer);
                     true
                 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod turn;
+mod watch;
 
 use crate::{
     buffer::Buffers,
@@ -22,6 +23,7 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant as StdInstant},
 };
+use watch::Watch;
 use zre_engine::{
     ConfigError, ConnId, Content, Event, Input, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node as Engine,
     PeerId, SendError,
@@ -65,6 +67,8 @@ pub struct Driver {
     links: Vec<Link>,
     connections: Connections,
     resolver: Resolver<ConnId>,
+    /// None where the node has no interface of its own to look after.
+    watch: Option<Watch>,
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
@@ -121,7 +125,10 @@ impl Driver {
         info!("{name} ({uuid}) started on interface {interface}, {why}");
         info!("{name}: UDP port {}, mailbox at {}", settings.port, mailbox.at);
 
+        let now = clock.now();
+        let watch = Watch::new(settings.interface, settings.port, settings.mailbox_port, Some(interface), now);
         let mut driver = Self {
+            watch: Some(watch),
             engine,
             clock,
             registry,
@@ -175,7 +182,8 @@ impl Driver {
         let engine = self.engine.poll_timeout().map(|deadline| deadline.at);
         let closing = self.closing.front().map(|(at, _)| *at);
         let retry = self.mailbox.retry_at.filter(|_| self.mailbox.readable);
-        [engine, closing, retry, self.stop_by].into_iter().flatten().min()
+        let watch = self.watch.as_ref().filter(|_| self.stop_by.is_none()).map(|watch| watch.next);
+        [engine, closing, retry, watch, self.stop_by].into_iter().flatten().min()
     }
 
     /// The next event, until there is none. Without being asked, senders are made to wait once

@@ -209,6 +209,9 @@ impl Driver {
         if self.stop_by.is_some_and(|at| at <= now) {
             self.leave_at_once(now);
         }
+        if self.stop_by.is_none() && !self.silent {
+            self.watch_interfaces(now);
+        }
         self.carry_out();
     }
 

@@ -144,8 +144,9 @@ impl FrameDecoder {
     pub fn wanted(&self) -> usize {
         match &self.partial {
             Some((header, body)) => clamp(header.size).saturating_sub(body.len()),
-            None if self.header_len > 0 => FRAME_HEADER_MAX - self.header_len,
-            None => 0,
+            None if self.header_len == 0 => 0,
+            None if self.header[0] & LONG != 0 => FRAME_HEADER_MAX - self.header_len,
+            None => 2 - self.header_len,
         }
     }
 
@@ -313,6 +314,11 @@ mod tests {
         assert_eq!(decoder.next_frame(), Ok(None));
         assert!(decoder.partial.as_ref().unwrap().1.capacity() < 64);
         assert_eq!(decoder.wanted(), (1 << 46) - 3);
+        for (start, wanted) in [(&b"\x00"[..], 1), (b"\x02", 8), (b"\x02\x00\x00", 6), (b"", 0)] {
+            let mut decoder = FrameDecoder::new(100);
+            decoder.push(Bytes::copy_from_slice(start));
+            assert_eq!((decoder.next_frame(), decoder.wanted()), (Ok(None), wanted));
+        }
 
         let mut decoder = FrameDecoder::new(100);
         decoder.push(Bytes::from_static(b"\x02\x00\x00\x40\x00\x00\x00\x00\x00"));
