@@ -43,7 +43,6 @@ proptest! {
             prop_assert_eq!(player.node.handle(earlier, input), Err(InputError::TimeWentBackwards));
         }
         prop_assert!(player.node.join(earlier, "other").is_err());
-        player.node.consumed(earlier, 1000);
         prop_assert_eq!(format!("{:?}", player.node), before, "nothing has changed");
     }
 

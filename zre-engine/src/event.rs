@@ -90,9 +90,10 @@ pub enum Event {
         /// The peer whose queue it is.
         peer: PeerId,
     },
-    /// Somebody at another address claims the UUID of a peer that is alive. It was turned away.
+    /// Somebody at another address claims the UUID of a peer. The peer is asked for a sign of life; if it gives one, the
+    /// other is turned away, else the other takes its place.
     IdentityConflict {
-        /// The peer that stays.
+        /// The peer whose UUID it is.
         peer: PeerId,
     },
     /// The node has stopped; nothing follows.
@@ -100,8 +101,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// What the event counts for in [`Limits::events`](crate::Limits::events) while it waits: its content and a fixed
-    /// cost for the event itself. Give it to [`Node::consumed`](crate::Node::consumed) when done.
+    /// What the event counts for in [`Limits::events`](crate::Limits::events) while it waits: its content (or
+    /// headers, or group) and a fixed cost for the event itself. Give it to [`Node::consumed`](crate::Node::consumed) when done.
     pub fn octets(&self) -> usize {
         const EVENT: usize = 64;
         const FRAME: usize = 32;
@@ -109,6 +110,8 @@ impl Event {
             Self::Whisper { content, .. } | Self::Shout { content, .. } => {
                 EVENT + FRAME * content.len() + content.octets()
             }
+            Self::Enter { name, headers, .. } => EVENT + name.len() + headers.octets(),
+            Self::Join { group, .. } | Self::Leave { group, .. } => EVENT + group.len(),
             _ => EVENT,
         }
     }
@@ -218,6 +221,11 @@ impl Headers {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// What they hold in memory, about.
+    fn octets(&self) -> usize {
+        self.0.iter().map(|(name, value)| 2 * size_of::<String>() + name.len() + value.len()).sum()
     }
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {

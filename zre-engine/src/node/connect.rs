@@ -2,7 +2,7 @@
 //! the handshake, RFC 36 "Peer-to-peer" for what each connection is for).
 
 use super::{
-    Node, Phase,
+    Node,
     conns::{Conn, Role},
     peer::{Out, Peer, ProbeWhy},
     timers::Timer,
@@ -114,9 +114,9 @@ impl Node {
                 let Some(peer) = self.peers.get_mut(&peer_id) else { return };
                 peer.out = Out::Open { conn: id, greeted: true };
                 peer.hello_at = peer.hello_at.map(|_| self.now);
-                peer.attempts = 0;
                 peer.ours |= ours;
                 self.schedule_peer(peer_id);
+                self.flush_held(peer_id);
             }
             Role::In(_) => self.inbound_handshaken(id, &info.identity),
         }
@@ -162,7 +162,9 @@ impl Node {
         }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let old = peer.inbound.replace(id).filter(|old| *old != id);
-        peer.orphaned = None;
+        if peer.orphaned.take().is_some() || old.is_some() {
+            peer.forget_pings();
+        }
         if peer.contender == Some(id) {
             peer.contender = None;
         }
@@ -226,29 +228,14 @@ impl Node {
             return;
         }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        match peer.probe.map(|probe| probe.why) {
-            Some(ProbeWhy::Leaving) if peer.inbound.is_some() => {
-                // It said that it leaves: what it sent before is still to be read.
-                peer.out = Out::Waiting { until: now + BACKOFF_MOST };
-                if self.phase == Phase::Stopping {
-                    self.check_all_drained();
-                }
-                return;
-            }
-            Some(ProbeWhy::Leaving) => return self.exit(peer_id, ExitReason::Left, unsent),
-            Some(ProbeWhy::Replaced) => return self.exit(peer_id, ExitReason::Replaced, unsent),
-            _ => {}
-        }
-        let (endpoint, ours) = (peer.endpoint.clone(), peer.ours);
-        self.exit(peer_id, ExitReason::Lost, unsent);
-        if self.phase == Phase::Running {
-            // Its machine may be well, and only the connection not.
-            self.introduce(peer_id, endpoint);
-            if let Some(peer) = self.peers.get_mut(&peer_id) {
-                peer.ours = ours;
-            }
-            self.connect(peer_id);
-        }
+        let reason = match peer.probe.map(|probe| probe.why) {
+            Some(ProbeWhy::Leaving) => ExitReason::Left,
+            Some(ProbeWhy::Replaced) => ExitReason::Replaced,
+            _ => ExitReason::Lost,
+        };
+        peer.out = Out::Waiting { until: now + BACKOFF_MOST };
+        peer.probe = None;
+        self.begin_ending(peer_id, reason, unsent);
     }
 
     fn inbound_broke(&mut self, peer_id: PeerId, id: ConnId) {
@@ -264,6 +251,9 @@ impl Node {
         peer.inbound = None;
         if !peer.ready {
             return;
+        }
+        if peer.ending.is_some() {
+            return self.finish_ending(peer_id);
         }
         if let Some(contender) = peer.contender {
             self.end_probe(peer_id, ProbeWhy::Contended);
@@ -286,7 +276,7 @@ impl Node {
     }
 
     /// An attempt to connect came to nothing: the next is due after a while that grows.
-    fn attempt_failed(&mut self, peer_id: PeerId) {
+    pub(super) fn attempt_failed(&mut self, peer_id: PeerId) {
         let jitter = self.random(900, 1100);
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
@@ -329,33 +319,33 @@ impl Node {
     pub(super) fn fail(&mut self, id: ConnId, why: CloseReason) {
         let protocol = matches!(why, CloseReason::Violation(_));
         let lost_messages = matches!(why, CloseReason::Violation(Violation::Sequence { .. }));
-        let role = self.conns.get(id).map(|conn| (conn.role, conn.introduced));
+        let role = self.conns.get(id).map(|conn| conn.role);
+        let unsent = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::unsent);
         match protocol {
             true => log!(warn, "closing connection {id} with {}: {why}", self.remote(id)),
             false => log!(debug, "closing connection {id} with {}: {why}", self.remote(id)),
         }
         self.close(id, why);
         match role {
-            Some((Role::Out(peer_id), _)) => {
+            Some(Role::Out(peer_id)) => {
                 let Some(peer) = self.peers.get(&peer_id).filter(|peer| peer.out.conn() == Some(id)) else { return };
-                if peer.ready && protocol && matches!(peer.out, Out::Open { greeted: true, .. }) {
-                    self.exit(peer_id, ExitReason::Protocol, 0);
-                } else if peer.ready && matches!(peer.out, Out::Open { greeted: true, .. }) {
-                    self.outgoing_broke(peer_id, id, 0);
+                let greeted = matches!(peer.out, Out::Open { greeted: true, .. });
+                if peer.ready && greeted && protocol {
+                    self.exit(peer_id, ExitReason::Protocol, unsent);
                 } else {
-                    self.attempt_failed(peer_id);
+                    self.outgoing_broke(peer_id, id, unsent);
                 }
             }
-            Some((Role::In(Some(peer_id)), introduced)) => {
+            Some(Role::In(Some(peer_id))) => {
                 let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-                if peer.inbound == Some(id) && peer.ready && introduced {
+                if peer.inbound == Some(id) && peer.ready && protocol {
                     let reason = if lost_messages { ExitReason::Lost } else { ExitReason::Protocol };
                     self.exit(peer_id, reason, 0);
                 } else {
                     self.inbound_broke(peer_id, id);
                 }
             }
-            Some((Role::In(None), _)) | None => {}
+            Some(Role::In(None)) | None => {}
         }
     }
 
@@ -396,9 +386,8 @@ impl Node {
 
     /// The first `written` of the octets that [`Node::transmit`] gave are written. An id that is gone is ignored.
     pub fn advance(&mut self, now: Instant, id: ConnId, written: usize) {
-        if self.tick(now).is_err() {
-            return;
-        }
+        // The octets are written, whatever the clock says.
+        let _ = self.tick(now);
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(zmtp) = conn.zmtp.as_mut() else { return };
         zmtp.advance(written);

@@ -102,11 +102,12 @@ impl Node {
         };
         peer.quiet.beacon = Some(now);
         // The peer is alive: what fails to reach it is tried anew, and where it says it is now.
-        let stuck = match peer.out {
-            Out::Waiting { .. } => true,
-            Out::Connecting { since, .. } => now.since(since) > STALE_ATTEMPT,
-            Out::Open { .. } => false,
-        };
+        let stuck = peer.ending.is_none()
+            && match peer.out {
+                Out::Waiting { .. } => true,
+                Out::Connecting { since, .. } => now.since(since) > STALE_ATTEMPT,
+                Out::Open { .. } => false,
+            };
         if stuck && self.phase == Phase::Running {
             peer.endpoint = endpoint;
             peer.attempts = 0;

@@ -7,7 +7,7 @@
 use super::{
     Node, Phase,
     conns::Role,
-    peer::{Out, Peer, Probe, ProbeWhy},
+    peer::{Ending, Out, Peer, Probe, ProbeWhy},
     receive::group_name,
     timers::Timer,
 };
@@ -23,12 +23,14 @@ use crate::{
 };
 use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
-use zre_proto::message::Hello;
+use zre_proto::{limits::STRING_MAX, message::Hello};
 
 /// How long a HELLO of ours may wait for its answer.
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long a peer has to answer the PING of a probe.
 const PROBE: Duration = Duration::from_secs(1);
+/// How long a peer whose end of ours broke may be quiet before everything that it sent counts as read.
+pub(super) const READ_OUT: Duration = Duration::from_millis(250);
 /// The same where a beacon said that it leaves.
 const PROBE_LEAVING: Duration = Duration::from_millis(250);
 
@@ -45,6 +47,9 @@ impl Introduction {
     pub(super) fn check(hello: Hello, limits: &Limits) -> Result<Self, Violation> {
         if hello.groups.len() > limits.groups {
             return Err(Violation::Hello("too many groups"));
+        }
+        if hello.groups.iter().any(|group| group.len() > STRING_MAX) {
+            return Err(Violation::Hello("too long a group"));
         }
         if hello.headers.len() > limits.headers {
             return Err(Violation::Hello("too many headers"));
@@ -63,7 +68,7 @@ impl Introduction {
         };
         Ok(Self {
             endpoint: hello.endpoint.to_str().parse().ok(),
-            groups: hello.groups.iter().map(group_name).collect(),
+            groups: hello.groups.iter().filter(|group| !group.is_empty()).map(group_name).collect(),
             status: hello.status,
             name: group_name(&hello.name),
             headers: hello.headers.iter().map(text).collect(),
@@ -89,7 +94,7 @@ impl Node {
             return self.violation(id, Violation::Hello("an endpoint that cannot be connected to"));
         };
         if self.is_own(&endpoint) {
-            return self.close(id, CloseReason::IdentityConflict);
+            return;
         }
         let now = self.now;
         let meaning = match self.peers.get(&peer_id) {
@@ -97,6 +102,7 @@ impl Node {
             None if self.peers.len() >= self.config.limits.peers => return self.close(id, CloseReason::Abandoned),
             None => Meaning::Enters,
             Some(peer) if !peer.ready => Meaning::Enters,
+            Some(peer) if peer.ending.is_some() => Meaning::Restarted,
             Some(peer) if peer.hello_at.is_some_and(|at| now.since(at) <= ANSWER) => Meaning::Answers,
             Some(_) => Meaning::Restarted,
         };
@@ -113,7 +119,14 @@ impl Node {
             Meaning::Restarted => {
                 log!(debug, "peer {peer_id}: said HELLO anew");
                 self.keep_inbound(id, peer_id);
-                self.exit(peer_id, ExitReason::Restarted, 0);
+                let ending = self.peers.get(&peer_id).and_then(|peer| peer.ending);
+                match ending {
+                    Some(ending) => self.exit(peer_id, ending.reason, ending.unsent),
+                    None => self.exit(peer_id, ExitReason::Restarted, 0),
+                }
+                if self.phase != Phase::Running {
+                    return;
+                }
                 self.enter(id, peer_id, endpoint, introduction);
             }
         }
@@ -137,6 +150,14 @@ impl Node {
             self.introduce(peer_id, endpoint.clone());
         }
         self.take_inbound(peer_id, id);
+        // Whoever else claimed to be this peer before it came has had his chance.
+        let same = |(other, conn): (ConnId, &super::conns::Conn)| {
+            (other != id && conn.role == Role::In(Some(peer_id))).then_some(other)
+        };
+        let others: Vec<_> = self.conns.iter().filter_map(same).collect();
+        for other in others {
+            self.close(other, CloseReason::Superseded);
+        }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let elsewhere = peer.endpoint != endpoint && !matches!(peer.out, Out::Open { .. });
         if elsewhere {
@@ -173,6 +194,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.hello_at = None;
         peer.reintroducing = false;
+        peer.forget_pings();
         peer.next_in = 2;
         peer.status = introduction.status;
         let gone: Vec<_> = peer.groups.difference(&introduction.groups).cloned().collect();
@@ -245,9 +267,63 @@ impl Node {
         }
     }
 
+    /// Our connection to a ready peer broke. What it has sent is read to the end of its own connection first; or, where
+    /// that has none, until it is quiet for a moment.
+    pub(super) fn begin_ending(&mut self, id: PeerId, reason: ExitReason, unsent: usize) {
+        let now = self.now;
+        let at_last = now + self.config.introduction;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.ending = Some(Ending { reason, unsent, until: now + READ_OUT, at_last });
+        if peer.inbound.is_none() {
+            self.finish_ending(id);
+        } else {
+            self.schedule_peer(id);
+        }
+        if self.phase == Phase::Stopping {
+            self.check_all_drained();
+        }
+    }
+
+    /// What the peer has sent is read: the relation is over, and perhaps a new one begins.
+    pub(super) fn finish_ending(&mut self, id: PeerId) {
+        let now = self.now;
+        let Some(peer) = self.peers.get(&id) else { return };
+        let Some(Ending { reason, unsent, .. }) = peer.ending else { return };
+        let (endpoint, ours) = (peer.endpoint.clone(), peer.ours);
+        // A relation that did not last is begun again more slowly each time.
+        let lasted = now.since(peer.since) >= self.config.introduction;
+        let attempts = if lasted { 0 } else { peer.attempts };
+        self.exit(id, reason, unsent);
+        if reason != ExitReason::Lost || self.phase != Phase::Running {
+            return;
+        }
+        // Its machine may be well, and only the connection not.
+        self.introduce(id, endpoint);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.ours = ours;
+            peer.attempts = attempts;
+        }
+        if lasted {
+            self.connect(id);
+        } else {
+            self.attempt_failed(id);
+        }
+    }
+
+    /// Takes what has come on a peer's connection and was not taken yet, because the application does not keep up.
+    fn read_out(&mut self, id: PeerId) {
+        let Some(inbound) = self.peers.get(&id).and_then(|peer| peer.inbound) else { return };
+        if let Some(conn) = self.conns.get_mut(inbound).filter(|conn| !conn.reading && !conn.closing) {
+            conn.reading = true;
+            self.resume(inbound);
+        }
+    }
+
     /// The relation with a peer ends: both connections close, and the application is told if it knew the peer.
     /// `unsent` messages were lost with a connection that is gone already.
     pub(super) fn exit(&mut self, id: PeerId, reason: ExitReason, unsent: usize) {
+        // Everything that came before the end comes before EXIT.
+        self.read_out(id);
         let Some(peer) = self.peers.remove(&id) else { return };
         self.timers.set(Timer::Peer(id), None, self.now);
         for group in &peer.groups {
@@ -288,7 +364,13 @@ impl Node {
             log!(debug, "peer {id}: never said HELLO");
             return self.forget(id);
         }
-        if let Some(probe) = peer.probe.filter(|probe| now >= probe.until) {
+        if let Some(ending) = peer.ending {
+            if !self.throttled && (now >= ending.until || now >= ending.at_last) {
+                return self.finish_ending(id);
+            }
+            return self.schedule_peer(id);
+        }
+        if let Some(probe) = peer.probe.filter(|probe| now >= probe.until && !self.throttled) {
             self.probe_failed(id, probe.why);
         }
         let Some(peer) = self.peers.get(&id) else { return };
@@ -312,6 +394,9 @@ impl Node {
     }
 
     fn next_for(&self, peer: &Peer) -> Option<Instant> {
+        if let Some(ending) = peer.ending {
+            return Some(ending.until.min(ending.at_last)).filter(|_| !self.throttled);
+        }
         let introduced = self.introduced_by(peer);
         let retry = match peer.out {
             Out::Waiting { until } if self.phase == Phase::Running => Some(until),
@@ -320,13 +405,19 @@ impl Node {
         let orphaned = peer.orphaned.map(|since| since + self.config.evasive);
         let quiet = Some(self.next_quiet(peer)).filter(|_| peer.ready);
         let slow = peer.full.map(|since| since + self.config.send_timeout);
-        [introduced, retry, slow, orphaned, quiet, peer.probe.map(|probe| probe.until)].into_iter().flatten().min()
+        // An answer would not be heard while we do not read.
+        let probe = peer.probe.map(|probe| probe.until).filter(|_| !self.throttled);
+        [introduced, retry, slow, orphaned, quiet, probe].into_iter().flatten().min()
     }
 
     /// Until when a stranger must have said HELLO, and a peer that has said it must have been reached.
     fn introduced_by(&self, peer: &Peer) -> Option<Instant> {
         let greeted = matches!(peer.out, Out::Open { greeted: true, .. });
-        let pending = if peer.ready { (!greeted || peer.reintroducing) && peer.probe.is_none() } else { true };
+        let pending = match peer.ready {
+            true => (!greeted || peer.reintroducing) && peer.probe.is_none() && peer.ending.is_none(),
+            // What it has said may lie unread while the application does not keep up.
+            false => !(self.throttled && peer.inbound.is_some()),
+        };
         pending.then(|| peer.since + self.config.introduction)
     }
 

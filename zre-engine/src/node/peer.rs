@@ -4,7 +4,7 @@ use super::wrap::{Guess, Wrap};
 use crate::{
     Address,
     content::Content,
-    event::Headers,
+    event::{ExitReason, Headers},
     id::{ConnId, PeerId},
     time::Instant,
 };
@@ -62,6 +62,8 @@ pub(super) struct Peer {
     pub(super) confirmed_by: u64,
     pub(super) quiet: Quiet,
     pub(super) probe: Option<Probe>,
+    /// Our connection broke: the relation ends as soon as what the peer has sent is read.
+    pub(super) ending: Option<Ending>,
     /// When its connection broke, if it has not come back on another.
     pub(super) orphaned: Option<Instant>,
 }
@@ -117,6 +119,17 @@ impl Quiet {
     }
 }
 
+/// The end of a relation, while the peer's own connection is read to its end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ending {
+    pub(super) reason: ExitReason,
+    /// Messages that were lost with our connection.
+    pub(super) unsent: usize,
+    /// When it is over, if nothing more comes; and when in any case.
+    pub(super) until: Instant,
+    pub(super) at_last: Instant,
+}
+
 /// A question to a peer (a PING) whose outcome decides something.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probe {
@@ -163,6 +176,7 @@ impl Peer {
             confirmed_by: 0,
             quiet: Quiet::new(now, jitter),
             probe: None,
+            ending: None,
             orphaned: None,
         }
     }
@@ -170,6 +184,14 @@ impl Peer {
     /// Content that waits for our HELLO to go out first.
     pub(super) fn held_content(&self) -> usize {
         self.held.iter().filter(|held| held.body.has_content()).count()
+    }
+
+    /// Answers to PINGs may have been lost with a connection of the peer's: none is waited for any more.
+    pub(super) fn forget_pings(&mut self) {
+        if self.is_unconfirmed() {
+            self.confirmed_by = self.pings + 1;
+        }
+        self.pongs = self.pings;
     }
 
     /// Whether content went out that may not have arrived.
@@ -182,11 +204,13 @@ impl Peer {
         self.ready && matches!(self.out, Out::Open { greeted: true, .. })
     }
 
-    /// The connection to send on now: it stands, our HELLO goes before, the peer has said its own, and its next number
-    /// is known.
+    /// The connection to send on now: its handshake is done, our HELLO goes before, the peer has said its own, and its
+    /// next number is known. What went into an earlier one could be lost unseen.
     pub(super) fn open(&self) -> Option<ConnId> {
         match self.out {
-            Out::Open { conn, .. } if self.ready && self.guess.is_none() && !self.reintroducing => Some(conn),
+            Out::Open { conn, greeted: true } if self.ready && self.guess.is_none() && !self.reintroducing => {
+                Some(conn)
+            }
             _ => None,
         }
     }

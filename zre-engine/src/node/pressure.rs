@@ -11,9 +11,8 @@ use alloc::vec::Vec;
 impl Node {
     /// The application is done with events that count for so many octets ([`Event::octets`](crate::Event::octets)).
     pub fn consumed(&mut self, now: Instant, octets: usize) {
-        if self.tick(now).is_err() {
-            return;
-        }
+        // They are consumed, whatever the clock says.
+        let _ = self.tick(now);
         self.waiting = self.waiting.saturating_sub(octets);
         if self.throttled && self.waiting <= self.config.limits.events / 2 {
             self.throttled = false;

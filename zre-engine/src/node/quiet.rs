@@ -11,7 +11,8 @@
 
 use super::{
     Node,
-    peer::{Peer, ProbeWhy},
+    life::READ_OUT,
+    peer::{Peer, ProbeWhy, Quiet},
 };
 use crate::{
     event::{Event, ExitReason},
@@ -37,9 +38,12 @@ impl Node {
             peer.quiet.evasive = None;
             peer.quiet.silent = false;
         }
+        if let Some(ending) = &mut peer.ending {
+            ending.until = now + READ_OUT;
+        }
         if let Some(probe) = peer.probe.as_mut().filter(|probe| probe.why == ProbeWhy::Leaving) {
             // Something is still under way: it is read to its end.
-            probe.until = probe.until.max(now + Duration::from_millis(250));
+            probe.until = probe.until.max(now + READ_OUT);
         }
     }
 
@@ -153,11 +157,20 @@ impl Node {
     /// Starts the clocks of all peers anew, after a time in which we did not listen.
     pub(super) fn restart_clocks(&mut self) {
         let now = self.now;
-        let ready: alloc::vec::Vec<_> = self.peers().collect();
-        for id in ready {
+        let all: alloc::vec::Vec<_> = self.peers.keys().copied().collect();
+        for id in all {
             if let Some(peer) = self.peers.get_mut(&id) {
-                peer.quiet.heard = now;
-                peer.quiet.asked = None;
+                peer.quiet = Quiet { beacon: peer.quiet.beacon, ..Quiet::new(now, peer.quiet.jitter) };
+                if !peer.ready {
+                    peer.since = now;
+                }
+                if let Some(ending) = &mut peer.ending {
+                    ending.until = now + READ_OUT;
+                    ending.at_last = now + self.config.introduction;
+                }
+                if let Some(probe) = &mut peer.probe {
+                    probe.until = now + ANSWER;
+                }
             }
             self.schedule_peer(id);
         }
@@ -167,7 +180,7 @@ impl Node {
 impl super::peer::Quiet {
     /// When a peer that was last heard so is to be asked.
     fn ask_at(&self, evasive: Duration, expired: Duration) -> Instant {
-        let jittered = |duration: Duration| duration * self.jitter / 1000;
+        let jittered = |duration: Duration| duration.saturating_mul(self.jitter) / 1000;
         let seen = self.beacon.map_or(self.heard, |beacon| beacon.max(self.heard));
         (seen + jittered(evasive)).min(self.heard + jittered(expired / 2))
     }

@@ -24,7 +24,7 @@ use zre_proto::{
 
 /// What a queue counts for each message beyond its octets.
 const MESSAGE_COST: usize = 64;
-/// How far JOIN and LEAVE may overrun a queue before they are refused as well.
+/// How far messages without content may overrun a queue, and the largest message in it, before they are refused as well.
 const CONTROL_ROOM: usize = 64 << 10;
 /// Where the sequence number stands in a message.
 const SEQUENCE_AT: usize = MESSAGE_HEADER_LEN - 2;
@@ -99,11 +99,16 @@ impl Node {
 
     /// Whether all queues take a JOIN or LEAVE.
     pub(super) fn check_room_for_control(&mut self) -> Result<(), SendError> {
-        let limit = self.config.limits.send_queue + CONTROL_ROOM;
+        let limit = self.control_limit();
         let full = self.peers().find(|id| self.load(*id) > limit);
         let Some(id) = full else { return Ok(()) };
         self.set_full(id);
         Err(SendError::Full { peer: id })
+    }
+
+    fn control_limit(&self) -> usize {
+        let limits = &self.config.limits;
+        limits.send_queue.max(limits.message).saturating_add(CONTROL_ROOM)
     }
 
     /// What waits for a peer.
@@ -236,7 +241,7 @@ impl Node {
 
     /// The same for a message that nobody misses: a peer that does not read gets no more of them.
     pub(super) fn send_unless_full(&mut self, id: PeerId, body: &Body) -> bool {
-        let room = self.load(id) <= self.config.limits.send_queue;
+        let room = self.load(id) <= self.control_limit();
         if room {
             self.send_control(id, body);
         }

@@ -369,13 +369,15 @@ impl Connection {
             self.deadline = due;
             return Ok(());
         }
-        if self.pinged && self.config.heartbeat.is_some_and(|interval| now.since(self.heard) >= 2 * interval) {
+        if self.pinged
+            && self.config.heartbeat.is_some_and(|interval| now.since(self.heard) >= interval.saturating_mul(2))
+        {
             self.stage = Stage::Failed;
             self.deadline = None;
             return Err(CloseReason::HeartbeatTimeout);
         }
         let interval = self.config.heartbeat.unwrap_or_default();
-        let ttl = (3 * interval.as_millis() / 100).min(TTL_MAX) as u16;
+        let ttl = (interval.as_millis() / 100).saturating_mul(3).min(TTL_MAX) as u16;
         push_command(&mut self.traffic, &Command::Ping { ttl, context: Bytes::new() });
         self.pinged = true;
         self.deadline = Some(now + interval);

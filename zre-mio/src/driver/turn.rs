@@ -223,7 +223,6 @@ impl Driver {
         for conn in left {
             self.give_up(conn, IoCause::TimedOut);
         }
-        self.silent = true;
     }
 
     /// Tells the engine of connections that broke, after all that came before: beacons, and what lies in the other
