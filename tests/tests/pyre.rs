@@ -243,3 +243,45 @@ fn two_of_ours_and_two_pyres_make_one_cluster() {
         }
     });
 }
+
+#[test]
+fn seventy_thousand_whispers_each_way_and_six_hundred_changes_of_ours() {
+    const MANY: usize = 70_000;
+    if Pyre::install().is_none() {
+        return;
+    }
+    let test = "seventy_thousand_whispers_each_way_and_six_hundred_changes_of_ours";
+    namespace::Namespace::new(test).deadline(Duration::from_secs(300)).run(|| {
+        let (mut ours, mut theirs) = (ours(), theirs());
+        let peer = meet(&mut ours, &mut theirs);
+        let uuid = ours.uuid();
+        // Pyre loses what waits for a peer beyond 3,000 messages, so that neither may run ahead too far.
+        for start in (0..MANY).step_by(1_000) {
+            for number in start..start + 1_000 {
+                ours.node.whisper(peer, number.to_string()).expect("a whisper");
+                theirs.send(&json!({"do": "whisper", "peer": uuid, "content": [number.to_string()]}));
+            }
+            for number in start..start + 1_000 {
+                let whisper = theirs.expect_event("WHISPER", |_| true);
+                assert_eq!(whisper["content"], json!([number.to_string()]));
+                let Event::Whisper { content, .. } =
+                    ours.expect("WHISPER", |event| matches!(event, Event::Whisper { .. }))
+                else {
+                    unreachable!("it is a WHISPER")
+                };
+                assert_eq!(content.text(), number.to_string());
+            }
+        }
+        for change in 0..600 {
+            let group = format!("group {}", change / 2);
+            let changed = if change % 2 == 0 { ours.node.join(&group) } else { ours.node.leave(&group) };
+            assert_eq!(changed, Ok(true));
+        }
+        theirs.expect_event("LEAVE", |event| event["group"] == "group 299");
+        ours.node.whisper(peer, "still there").expect("a whisper");
+        theirs.expect_event("WHISPER", |event| event["content"] == json!(["still there"]));
+        ours.expect_none("EXIT", Duration::ZERO, |event| matches!(event, Event::Exit { .. }));
+        theirs.expect_none("EXIT", Duration::ZERO, |event| event["event"] == "EXIT");
+        assert_eq!(ours.node.peers(), [peer]);
+    });
+}
