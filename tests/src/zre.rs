@@ -45,3 +45,10 @@ pub fn chat(name: &str, arguments: &[&str]) -> JsonLines {
     command.args(arguments);
     JsonLines::start(name, command)
 }
+
+/// `zre pipe`: a node that is told what to do in JSON lines, too.
+pub fn pipe(name: &str, arguments: &[&str]) -> JsonLines {
+    let mut command = zre(&["pipe", "--name", name]);
+    command.args(arguments);
+    JsonLines::start(name, command)
+}

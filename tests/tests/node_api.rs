@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 use zre_mio::{ConfigError, Event, ExitReason, Node, PeerId, RecvError, SendError, StartError};
-use zre_tests::{namespace, ours::Ours};
+use zre_tests::{namespace, ours::Ours, solo};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -387,5 +387,38 @@ fn fifty_nodes_in_one_process_mesh_stay_quiet_and_stop() {
         for ours in &mut nodes {
             ours.expect_within("STOP", Duration::ZERO, |event| *event == Event::Stop);
         }
+    });
+}
+
+#[test]
+fn a_node_at_an_endpoint_of_its_own_sends_no_beacons_and_is_met_by_who_knows_it() {
+    namespace::run("a_node_at_an_endpoint_of_its_own_sends_no_beacons_and_is_met_by_who_knows_it", || {
+        let endpoint = "tcp://127.0.0.1:45671".parse::<zre_mio::Address>().expect("an endpoint");
+        let mut node = Ours::start(Node::builder("hermit").endpoint(endpoint.clone()));
+        assert_eq!(node.node.endpoint(), Some(endpoint.clone()));
+        let other = start("other");
+        node.expect_none("ENTER", Duration::from_millis(1200), is_enter);
+        assert_eq!(node.node.statistics().beacons_sent, 0);
+        assert!(other.node.peers().is_empty());
+
+        // A peer played by hand connects, as one would that knows the endpoint from elsewhere.
+        let mailbox = std::net::TcpListener::bind("127.0.0.1:0").expect("a mailbox");
+        let hello = zre_proto::message::Hello {
+            endpoint: format!("tcp://{}", mailbox.local_addr().expect("an address")).into(),
+            name: "visitor".into(),
+            ..Default::default()
+        };
+        let hello = zre_proto::Message { sequence: 1, body: zre_proto::message::Body::Hello(hello) };
+        let mut visitor = std::net::TcpStream::connect("127.0.0.1:45671").expect("it listens");
+        let octets = [solo::dealer_opening(uuid::Uuid::from_u128(7)), solo::message(&hello, &[])].concat();
+        std::io::Write::write_all(&mut visitor, &octets).expect("it reads");
+        let enter = node.expect("ENTER", is_enter);
+        assert!(matches!(&enter, Event::Enter { name, .. } if &**name == "visitor"), "{enter:?}");
+        assert!(mailbox.accept().is_ok(), "it connects back");
+
+        let taken = Node::builder("late").endpoint(endpoint).start();
+        assert!(matches!(taken, Err(StartError::MailboxHeld { .. })));
+        let unbuilt = Node::builder("late").endpoint("ipc:///nowhere".parse().expect("an endpoint")).start();
+        assert!(matches!(unbuilt, Err(StartError::Endpoint(_))));
     });
 }

@@ -12,7 +12,9 @@ use bytes::Bytes;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "an action that is not carried out leaves the node waiting"]
 pub enum Action {
-    /// Send a datagram to the link's broadcast address.
+    /// Send a datagram to the link's broadcast address, at the UDP port that all nodes of the cluster share (ZRE's own is
+    /// 5670), from the link's own address: receivers connect to where it comes from. If it is heard by the node itself,
+    /// that does no harm.
     Broadcast {
         /// On which link.
         link: LinkId,

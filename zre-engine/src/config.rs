@@ -17,9 +17,10 @@ pub struct Config {
     pub headers: Vec<(String, String)>,
     /// Time between beacons; the first goes out at once. Default 1 s.
     pub interval: Duration,
-    /// Silence after which a peer is asked for a sign of life. Default 5 s.
+    /// Silence after which a peer is asked for a sign of life, if no beacon of it was heard for as long either. While its
+    /// beacons come, it is asked after half of `expired`. Default 5 s.
     pub evasive: Duration,
-    /// Time from EVASIVE to SILENT. Default 5 s.
+    /// Time from EVASIVE, which comes 1 s after a PING without an answer, to SILENT. Default 5 s.
     pub silent: Duration,
     /// Silence after which a peer is given up: EXIT. Default 30 s.
     pub expired: Duration,

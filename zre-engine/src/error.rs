@@ -40,14 +40,17 @@ pub enum ConfigError {
     },
 }
 
-/// A call that the driver should not have made. It had no effect, and the node goes on.
+/// A call that had no place. It had no effect, and the node goes on.
+///
+/// A correct driver meets [`InputError::UnknownConnection`] in ordinary life, when something happens to a connection
+/// whose [`Action::Close`](crate::Action::Close) it has not taken yet: ignore it. The others are mistakes of the driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputError {
     /// `now` was earlier than before.
     #[error("time went backwards; give the node a monotonic clock")]
     TimeWentBackwards,
-    /// A connection that is gone, or never was.
+    /// A connection that the node has closed meanwhile, or that never was. Nothing to worry about.
     #[error("there is no such connection (any more)")]
     UnknownConnection,
     /// A link that did not come up.

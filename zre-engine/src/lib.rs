@@ -65,6 +65,20 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # Rules for a driver
+//!
+//! - Give datagrams before what happened to connections in the same turn: that a peer leaves is told by its last beacon,
+//!   and only then does it close its connections.
+//! - Give what can still be read from a connection before its `Closed`, and of a peer's two connections the inbound one
+//!   first.
+//! - [`InputError::UnknownConnection`] is no mistake: the node has closed the connection, and the driver has not taken
+//!   that action yet. Ignore it.
+//! - On [`Action::Writable`], and later whenever the socket takes octets again: [`Node::transmit`] fills slices, a vectored
+//!   write takes some of their octets, [`Node::advance`] says how many; again until `transmit` has none.
+//! - Beacons go to UDP port 5670 unless the cluster has another, and are heard on that port.
+//!
+//! `zre-mio` is such a driver; its `driver` folder shows each of these.
+//!
 //! # The contract
 //!
 //! Each clause is a property test of this name.
@@ -137,6 +151,8 @@ mod time;
 pub mod zmtp;
 
 pub use action::{Action, Deadline, Wake};
+/// The crate whose `Bytes` stand in the API.
+pub use bytes;
 pub use config::{Config, Limits};
 pub use content::Content;
 pub use error::{AcceptError, CloseReason, ConfigError, InputError, SendError, Violation};

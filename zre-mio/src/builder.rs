@@ -4,7 +4,7 @@ use crate::{Driver, Node, StartError};
 use mio::{Registry, Token};
 use std::time::Duration;
 use uuid::Uuid;
-use zre_engine::{Config, Limits};
+use zre_engine::{Address, Config, Limits};
 
 /// UDP port of beacons: ZRE's own (RFC 36).
 const PORT: u16 = 5670;
@@ -18,11 +18,19 @@ pub struct Builder {
     pub(crate) port: u16,
     pub(crate) mailbox_port: u16,
     pub(crate) groups: Vec<String>,
+    pub(crate) endpoint: Option<Address>,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { config: Config::default(), interface: None, port: PORT, mailbox_port: 0, groups: Vec::new() }
+        Self {
+            config: Config::default(),
+            interface: None,
+            port: PORT,
+            mailbox_port: 0,
+            groups: Vec::new(),
+            endpoint: None,
+        }
     }
 }
 
@@ -70,6 +78,13 @@ impl Builder {
     /// up and reaches other machines. `lo` is for nodes on this machine alone.
     pub fn interface(mut self, name_or_address: impl Into<String>) -> Self {
         self.interface = Some(name_or_address.into());
+        self
+    }
+
+    /// Listens at this endpoint, `tcp://` with a numeric address and a port, and sends no beacons. Peers that know the
+    /// endpoint can still meet the node; discovery by gossip is not built yet.
+    pub fn endpoint(mut self, endpoint: Address) -> Self {
+        self.endpoint = Some(endpoint);
         self
     }
 

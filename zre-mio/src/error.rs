@@ -2,7 +2,7 @@
 
 use crate::interface::InterfaceError;
 use std::{io, net::SocketAddr};
-use zre_engine::{ConfigError, InputError, SendError};
+use zre_engine::{Address, ConfigError, InputError, SendError};
 
 /// Why a node did not start. Nothing is left behind: no socket, no thread.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum StartError {
     /// A group that cannot be joined.
     #[error(transparent)]
     Group(#[from] SendError),
+    /// An endpoint of a kind that is not built yet.
+    #[error("the endpoint {0} cannot be used in this version; give tcp:// with a numeric address and a port")]
+    Endpoint(Address),
     /// No interface to send beacons on.
     #[error(transparent)]
     Interface(#[from] InterfaceError),

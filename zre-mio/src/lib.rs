@@ -8,7 +8,10 @@
 //! node.join("telemetry")?;
 //! for event in node.events() {
 //!     match event {
-//!         Event::Enter { peer, .. } => node.whisper(peer, "hello")?,
+//!         Event::Enter { peer, .. } => {
+//!             // An error says that it has left again meanwhile.
+//!             let _ = node.whisper(peer, "hello");
+//!         }
 //!         Event::Shout { name, content, .. } => println!("{name}: {}", content.text()),
 //!         _ => {}
 //!     }
@@ -52,8 +55,10 @@ pub use builder::Builder;
 pub use driver::Driver;
 pub use error::{RecvError, StartError};
 pub use interface::InterfaceError;
+/// The crate in whose `Poll` a [`Driver`] runs.
+pub use mio;
 pub use node::Node;
 pub use zre_engine::{
     Address, Config, ConfigError, Content, Event, ExitReason, Headers, Limits, PeerId, PeerIdError, SendError,
-    Statistics,
+    Statistics, bytes,
 };

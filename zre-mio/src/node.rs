@@ -32,7 +32,10 @@ const DRIVER: Token = Token(1);
 /// node.join("telemetry")?;
 /// for event in node.events() {
 ///     match event {
-///         Event::Enter { peer, .. } => node.whisper(peer, "hello")?,
+///         Event::Enter { peer, .. } => {
+///             // An error says that it has left again meanwhile.
+///             let _ = node.whisper(peer, "hello");
+///         }
 ///         Event::Shout { name, content, .. } => println!("{name}: {}", content.text()),
 ///         _ => {}
 ///     }

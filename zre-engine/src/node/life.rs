@@ -174,7 +174,7 @@ impl Node {
         peer.quiet.heard = now;
         let (name, headers, endpoint) = (peer.name.clone(), peer.headers.clone(), peer.endpoint.clone());
         let out = peer.out;
-        log!(info, "ENTER {name} ({peer_id}) at {endpoint}");
+        log!(info, "ENTER {name:?} ({peer_id}) at {endpoint}");
         self.emit(Event::Enter { peer: peer_id, name, headers, endpoint: endpoint.clone() });
         for group in &introduction.groups {
             self.set_member(peer_id, group, true);
@@ -336,7 +336,7 @@ impl Node {
             self.close(conn, CloseReason::Exit(reason));
         }
         if peer.ready {
-            log!(info, "EXIT {} ({id}): {reason}, {unsent} unsent", peer.name);
+            log!(info, "EXIT {:?} ({id}): {reason}, {unsent} unsent", peer.name);
             self.emit(Event::Exit { peer: id, name: peer.name, reason, unsent });
         }
         if self.phase == Phase::Stopping {

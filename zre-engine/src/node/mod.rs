@@ -48,7 +48,7 @@ use alloc::{
     vec::Vec,
 };
 use conns::Conns;
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 use me::Me;
 use peer::Peer;
 pub use peer::PeerInfo;
@@ -57,6 +57,9 @@ use rand_core::{Rng, SeedableRng};
 pub use statistics::Statistics;
 use timers::{Timer, Timers};
 use wrap::Wraps;
+
+/// A shorter stop of the clock is no sleep, however short the time-outs are.
+const LEAST_SLEEP: Duration = Duration::from_secs(2);
 
 /// A ZRE node: fed bytes and time, it says what to do and what has happened.
 ///
@@ -180,7 +183,8 @@ impl Node {
         }
     }
 
-    /// A connection came in on a listener. On an error the driver closes its socket.
+    /// A connection came in on a listener: `from` is the other end's address (it decides where we connect in return, and
+    /// whether a newer connection is believed), `local` is ours. On an error the driver closes its socket.
     pub fn accept(
         &mut self,
         now: Instant,
@@ -294,7 +298,7 @@ impl Node {
         if now < self.now {
             return Err(InputError::TimeWentBackwards);
         }
-        let jumped = now.since(self.now) > self.config.expired;
+        let jumped = now.since(self.now) > self.config.expired.max(LEAST_SLEEP);
         self.now = now;
         if jumped && self.phase == Phase::Running {
             self.wake_from_sleep();

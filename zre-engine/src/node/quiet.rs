@@ -102,12 +102,12 @@ impl Node {
         match quiet.evasive {
             None if now >= first + ANSWER => {
                 quiet.evasive = Some(now);
-                log!(info, "EVASIVE {name} ({id})");
+                log!(info, "EVASIVE {name:?} ({id})");
                 self.emit(Event::Evasive { peer: id, name });
             }
             Some(since) if !quiet.silent && now >= since + silent => {
                 quiet.silent = true;
-                log!(info, "SILENT {name} ({id})");
+                log!(info, "SILENT {name:?} ({id})");
                 self.emit(Event::Silent { peer: id, name });
             }
             _ => {}

@@ -157,7 +157,7 @@ impl Node {
             peer.confirmed_by = peer.pings + 1;
         }
         match peer.open() {
-            Some(conn) if !peer.must_guess() => self.put(id, conn, body.has_content()),
+            Some(conn) if !peer.must_guess() => self.put(id, conn, body),
             open => {
                 if let Some(conn) = open {
                     self.guess_wrap(id, conn);
@@ -171,11 +171,13 @@ impl Node {
     }
 
     /// Queues the message in the encoder on a connection, with the next number.
-    fn put(&mut self, id: PeerId, conn_id: ConnId, counts: bool) {
+    fn put(&mut self, id: PeerId, conn_id: ConnId, body: &Body) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        self.encoder.set_sequence(peer.take_number());
+        let number = peer.take_number();
+        log!(trace, "peer {id}: sending {} number {number}", body.name());
+        self.encoder.set_sequence(number);
         let encoder = core::mem::take(&mut self.encoder);
-        self.put_encoded(conn_id, &encoder, counts);
+        self.put_encoded(conn_id, &encoder, body.has_content());
         self.encoder = encoder;
     }
 
@@ -192,7 +194,7 @@ impl Node {
     /// The first message on a new connection. What was held of JOIN and LEAVE is in it.
     pub(super) fn send_hello(&mut self, id: PeerId, conn: ConnId, hello: &Body) {
         self.encode(hello, &[]);
-        self.put(id, conn, false);
+        self.put(id, conn, hello);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.held.retain(|held| held.body.has_content());
             peer.held_load = peer.held.iter().map(|held| held.load).sum();
@@ -215,7 +217,7 @@ impl Node {
                 break;
             };
             self.encode(&held.body, &held.content);
-            self.put(id, conn, held.body.has_content());
+            self.put(id, conn, &held.body);
         }
         self.encoder.finish();
     }
@@ -234,7 +236,6 @@ impl Node {
 
     /// Sends a message without content, such as PING.
     pub(super) fn send_control(&mut self, id: PeerId, body: &Body) {
-        log!(trace, "peer {id}: sending {}", body.name());
         self.encode(body, &[]);
         self.post(id, body, &Content::new());
     }

@@ -25,8 +25,8 @@ use std::{
 };
 use watch::Watch;
 use zre_engine::{
-    ConfigError, ConnId, Content, Event, Input, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node as Engine,
-    PeerId, SendError,
+    Address, ConfigError, ConnId, Content, Event, Input, Instant, IoCause, LinkId, ListenerId, ListenerKind,
+    Node as Engine, PeerId, SendError,
 };
 
 /// What an orderly end may take beyond the engine's linger, to write what was said last.
@@ -47,12 +47,17 @@ const GRACE: Duration = Duration::from_millis(50);
 /// let mut driver = Node::builder("alice").interface("lo").driver(poll.registry(), Token(0))?;
 /// driver.join("telemetry")?;
 /// while !driver.is_stopped() {
-///     poll.poll(&mut events, driver.timeout())?;
+///     match poll.poll(&mut events, driver.timeout()) {
+///         // A signal, or the debugger: once more.
+///         Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+///         polled => polled?,
+///     }
 ///     driver.turn(&events);
 ///     while let Some(event) = driver.poll_event() {
 ///         if let Event::Enter { peer, name, .. } = event {
 ///             println!("{name} is here");
-///             driver.whisper(peer, "hello")?;
+///             // An error says that it has left again meanwhile, or that too much waits for it.
+///             let _ = driver.whisper(peer, "hello");
 ///         }
 ///     }
 /// }
@@ -96,7 +101,17 @@ impl Driver {
         if settings.port == 0 {
             return Err(StartError::PortZero);
         }
-        let (interface, why) = interface::choose(settings.interface.as_deref())?;
+        // On the interface's own address: a node on `lo` cannot be reached from elsewhere.
+        let (interface, at, place) = match settings.endpoint {
+            None => {
+                let (interface, why) = interface::choose(settings.interface.as_deref())?;
+                let place = format!("on interface {interface}, {why}");
+                let at = SocketAddr::from((interface.address, settings.mailbox_port));
+                (Some(interface), at, place)
+            }
+            Some(Address::Tcp(at)) => (None, at, format!("at {at}, without beacons")),
+            Some(other) => return Err(StartError::Endpoint(other)),
+        };
         let clock = Clock::new();
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::Random)?;
@@ -106,35 +121,38 @@ impl Driver {
             engine.join(clock.now(), group)?;
         }
 
-        // On the interface's own address: a node on `lo` cannot be reached from elsewhere.
-        let at = SocketAddr::from((interface.address, settings.mailbox_port));
         let mut mailbox = Mailbox::open(ListenerId(0), at)?;
-        let mut link = Link::open(LinkId(0), &interface, settings.port)?;
         let registry = registry.try_clone().map_err(StartError::machine("the poll"))?;
         let base = base.0;
         mailbox.register(&registry, Token(base + MAILBOX)).map_err(StartError::machine("the mailbox"))?;
-        link.register(&registry, Token(base + LINKS)).map_err(StartError::machine("the beacons' socket"))?;
-
         let (listener, at) = (mailbox.id, mailbox.at.into());
         let listening = Input::Listening { listener, kind: ListenerKind::Mailbox, at, advertise: None };
         engine.handle(clock.now(), listening)?;
-        let address = interface.address.into();
-        engine.handle(clock.now(), Input::LinkUp { link: link.id, address, mailbox: listener })?;
+        let mut links = Vec::new();
+        if let Some(interface) = &interface {
+            let mut link = Link::open(LinkId(0), interface, settings.port)?;
+            link.register(&registry, Token(base + LINKS)).map_err(StartError::machine("the beacons' socket"))?;
+            let address = interface.address.into();
+            engine.handle(clock.now(), Input::LinkUp { link: link.id, address, mailbox: listener })?;
+            links.push(link);
+        }
         engine.start(clock.now())?;
         let (name, uuid) = (engine.name(), engine.uuid());
-        info!("{name} ({uuid}) started on interface {interface}, {why}");
-        info!("{name}: UDP port {}, mailbox at {}", settings.port, mailbox.at);
+        info!("{name} ({uuid}) started {place}");
+        if interface.is_some() {
+            info!("{name}: UDP port {}, mailbox at {}", settings.port, mailbox.at);
+        }
 
-        let now = clock.now();
-        let watch = Watch::new(settings.interface, settings.port, settings.mailbox_port, Some(interface), now);
+        let (wanted, ports) = (settings.interface, (settings.port, settings.mailbox_port));
+        let watch = interface.map(|interface| Watch::new(wanted, ports, interface, clock.now()));
         let mut driver = Self {
-            watch: Some(watch),
+            watch,
             engine,
             clock,
             registry,
             base,
             mailbox,
-            links: vec![link],
+            links,
             connections: Connections::default(),
             resolver: Resolver::new(),
             buffers: Buffers::default(),

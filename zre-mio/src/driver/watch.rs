@@ -35,14 +35,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(
-        wanted: Option<String>,
-        port: u16,
-        mailbox_port: u16,
-        has: Option<Interface>,
-        now: Instant,
-    ) -> Self {
-        Self { wanted, port, mailbox_port, has, next: now + EVERY, troubled: false }
+    /// What the node wants, its UDP port and its mailbox's, and what it has.
+    pub(super) fn new(wanted: Option<String>, (port, mailbox_port): (u16, u16), has: Interface, now: Instant) -> Self {
+        Self { wanted, port, mailbox_port, has: Some(has), next: now + EVERY, troubled: false }
     }
 
     /// What the node should have now. None where nothing fits.

@@ -18,16 +18,13 @@ use zre_mio::{Event, ExitReason, Node, PeerId};
 
 /// Talk with everybody on the network who does the same
 ///
-/// What you type goes to all peers in your group; what they type appears here. Nobody has to be told where the others
+/// What you type goes to all peers in your group, the first of --group; what they type appears here. Nobody has to be told where the others
 /// are. A line that begins with / is a command: /help lists them.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) node: NodeOptions,
-    /// The group to talk in; may be given several times, and what you type goes to the first
-    #[arg(long, value_name = "GROUP", default_value = "chat")]
-    pub(crate) group: Vec<String>,
     /// Print events as JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -51,15 +48,19 @@ const HELP: &str = "\
 
 /// Runs until the input ends, a signal comes, or nobody reads the output.
 pub(crate) fn run(options: &Options) -> ExitCode {
-    let node = match options.node.start(personal_name(), &options.group) {
+    let groups = match &options.node.group[..] {
+        [] => vec!["chat".to_owned()],
+        given => given.to_vec(),
+    };
+    let node = match options.node.start(personal_name(), &groups) {
         Ok(node) => node,
         Err(code) => return code,
     };
     signals::stop_the_node(node.clone());
     let chat = Arc::new(Chat { node, output: Output::new(), json: options.json });
-    chat.greet(&options.group);
+    chat.greet(&groups);
 
-    let (typing, group) = (chat.clone(), options.group.first().cloned());
+    let (typing, group) = (chat.clone(), groups.into_iter().next());
     let typed = thread::Builder::new().name("input".into()).spawn(move || typing.listen_to_the_user(group));
     if let Err(error) = typed {
         complain(&format!("nothing can be typed: {error}"));

@@ -10,6 +10,9 @@ use std::{
 use tracing_subscriber::EnvFilter;
 use zre_mio::{Builder, Node, StartError};
 
+/// The exit code of a command line that cannot be obeyed, as clap has it.
+const USAGE: u8 = 2;
+
 /// How to set up the node.
 #[derive(Debug, Args)]
 pub(crate) struct NodeOptions {
@@ -19,6 +22,9 @@ pub(crate) struct NodeOptions {
     /// A header that peers see when the node enters; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
+    /// A group to be in from the start; may be given several times [default: in a chat the group chat]
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
     /// The network interface to use, by name or IPv4 address, as in eth0 or 192.168.1.5; lo stays on this machine
     /// [default: the best that is up]
     #[arg(long, value_name = "NAME|ADDRESS")]
@@ -32,6 +38,24 @@ pub(crate) struct NodeOptions {
     /// Milliseconds between beacons [default: 1000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) interval: Option<Duration>,
+    /// Listen at this endpoint, and find peers by gossip instead of beacons
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Be the hub that others gossip with, at this endpoint
+    #[arg(long, value_name = "URL")]
+    pub(crate) gossip_bind: Option<String>,
+    /// Gossip with the hub at this endpoint; may be given several times
+    #[arg(long, value_name = "URL")]
+    pub(crate) gossip_connect: Vec<String>,
+    /// The endpoint to tell others, where it is not the one listened at
+    #[arg(long, value_name = "URL")]
+    pub(crate) advertise: Option<String>,
+    /// A peer to connect to without having heard of it; may be given several times
+    #[arg(long, value_name = "URL")]
+    pub(crate) peer: Vec<String>,
+    /// A group in whose election of a leader to take part; may be given several times
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) contest: Vec<String>,
     /// Milliseconds of silence after which a peer is asked for a sign of life [default: 5000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) evasive: Option<Duration>,
@@ -41,6 +65,9 @@ pub(crate) struct NodeOptions {
     /// Milliseconds of silence after which it is given up [default: 30000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) expired: Option<Duration>,
+    /// Milliseconds in which a peer whose queue is full must take something of it [default: 10000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub(crate) send_timeout: Option<Duration>,
     /// Log everything, all traffic included, on standard error
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -50,12 +77,30 @@ impl NodeOptions {
     /// Starts the node in these groups, or says on standard error why it does not. Without a name it has the one given
     /// here.
     pub(crate) fn start(&self, name: Option<String>, groups: &[String]) -> Result<Node, ExitCode> {
+        let missing = self.not_in_this_version();
+        if !missing.is_empty() {
+            complain(&format!("{}: not in this version", missing.join(", ")));
+            return Err(ExitCode::from(USAGE));
+        }
         self.log();
         let builder = groups.iter().fold(self.builder(name), Builder::group);
         builder.start().map_err(|error| {
             complain(&format!("{error}{}", option_for(&error)));
             ExitCode::FAILURE
         })
+    }
+
+    /// The options given that nothing in the library answers to yet.
+    fn not_in_this_version(&self) -> Vec<&'static str> {
+        let given = [
+            ("--endpoint", self.endpoint.is_some()),
+            ("--gossip-bind", self.gossip_bind.is_some()),
+            ("--gossip-connect", !self.gossip_connect.is_empty()),
+            ("--advertise", self.advertise.is_some()),
+            ("--peer", !self.peer.is_empty()),
+            ("--contest", !self.contest.is_empty()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
     }
 
     fn builder(&self, name: Option<String>) -> Builder {
@@ -67,6 +112,7 @@ impl NodeOptions {
             builder = builder.interface(interface);
         }
         let config = builder.config();
+        config.send_timeout = self.send_timeout.unwrap_or(config.send_timeout);
         config.name = self.name.clone().or(name);
         config.interval = self.interval.unwrap_or(config.interval);
         config.evasive = self.evasive.unwrap_or(config.evasive);

@@ -1,7 +1,7 @@
-//! Events as lines of JSON, one object each.
+//! Events and answers as lines of JSON, one object each.
 
-use std::fmt::Write;
-use zre_mio::{Content, Event, Headers, Node};
+use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
+use zre_mio::{Content, Event, Headers, Node, Statistics};
 
 /// An object in the making, its fields in the order they are given.
 #[derive(Debug)]
@@ -10,20 +10,44 @@ pub(crate) struct Object(String);
 impl Object {
     /// The line that an event makes, whose kind is its first field.
     pub(crate) fn event(kind: &str) -> Self {
-        Self("{".into()).text("event", kind)
+        Self::new().text("event", kind)
+    }
+
+    /// The line that answers a command.
+    pub(crate) fn reply(to: &str) -> Self {
+        Self::new().text("reply", to)
+    }
+
+    /// The line that says why a command was not obeyed.
+    pub(crate) fn error(why: &str) -> Self {
+        Self::new().text("error", why)
+    }
+
+    fn new() -> Self {
+        Self("{".into())
     }
 
     pub(crate) fn text(self, name: &str, value: &str) -> Self {
         self.raw(name, &string(value))
     }
 
-    fn raw(mut self, name: &str, value: &str) -> Self {
+    /// A field whose value is JSON already.
+    pub(crate) fn raw(mut self, name: &str, value: &str) -> Self {
         if self.0.len() > 1 {
             self.0.push(',');
         }
         // Writing to a String does not fail.
         let _ = write!(self.0, "{}:{value}", string(name));
         self
+    }
+
+    fn number(self, name: &str, value: impl Into<u128>) -> Self {
+        self.raw(name, &value.into().to_string())
+    }
+
+    fn counts(self, name: &str, counts: &BTreeMap<&str, u64>) -> Self {
+        let counts = counts.iter().fold(Self::new(), |object, (reason, count)| object.number(reason, *count));
+        self.raw(name, &counts.end())
     }
 
     pub(crate) fn end(mut self) -> String {
@@ -66,9 +90,43 @@ pub(crate) fn event(event: &Event, node: &Node) -> Option<String> {
     })
 }
 
-fn headers(headers: &Headers) -> String {
-    let fields = headers.iter().map(|(name, value)| format!("{}:{}", string(name), string(value)));
-    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+pub(crate) fn headers(headers: &Headers) -> String {
+    headers.iter().fold(Object::new(), |object, (name, value)| object.text(name, value)).end()
+}
+
+/// What has been counted so far, and what there is now.
+pub(crate) fn statistics(statistics: &Statistics) -> String {
+    // On no machine is a usize longer.
+    let now = |count: usize| count as u64;
+    Object::new()
+        .number("peers", now(statistics.peers))
+        .number("strangers", now(statistics.strangers))
+        .number("connections", now(statistics.connections))
+        .number("messages_sent", statistics.messages_sent)
+        .number("messages_received", statistics.messages_received)
+        .number("octets_sent", statistics.octets_sent)
+        .number("octets_received", statistics.octets_received)
+        .number("beacons_sent", statistics.beacons_sent)
+        .number("beacons_received", statistics.beacons_received)
+        .counts("beacons_rejected", &statistics.beacons_rejected)
+        .counts("connections_closed", &statistics.closed)
+        .number("status_mismatches", statistics.status_mismatches)
+        .number("skipped", statistics.skipped)
+        .number("unsent", statistics.unsent)
+        .number("events_waiting", now(statistics.events_waiting))
+        .number("send_queues", now(statistics.send_queues))
+        .end()
+}
+
+/// A list of texts.
+pub(crate) fn strings<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> String {
+    let texts = texts.into_iter().map(|text| string(text.as_ref()));
+    format!("[{}]", texts.collect::<Vec<_>>().join(","))
+}
+
+/// A text, or null where there is none.
+pub(crate) fn string_or_null<T: AsRef<str>>(text: Option<T>) -> String {
+    text.map_or_else(|| "null".into(), |text| string(text.as_ref()))
 }
 
 /// A frame is a string where it is text, else `{"hex":"00ff"}`.
@@ -86,21 +144,31 @@ fn frames(content: &Content) -> String {
     format!("[{}]", frames.collect::<Vec<_>>().join(","))
 }
 
-fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
-    // JSON lets these through; a terminal may take them for orders.
-    let unsafe_here = |c: char| ('\u{7f}'..='\u{9f}').contains(&c);
-    if !quoted.contains(unsafe_here) {
-        return quoted;
+    match harmless(&quoted) {
+        Cow::Borrowed(_) => quoted,
+        Cow::Owned(escaped) => escaped,
     }
-    quoted.chars().fold(String::new(), |mut escaped, c| {
-        if unsafe_here(c) {
-            let _ = write!(escaped, "\\u{:04x}", u32::from(c));
-        } else {
-            escaped.push(c);
+}
+
+/// JSON without what it lets through although a terminal may take it for an order, or a program for the end of the
+/// line. It means the same: these signs stand in strings only, but for blanks.
+pub(crate) fn harmless(json: &str) -> Cow<'_, str> {
+    let harmful = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    if !json.contains(harmful) {
+        return json.into();
+    }
+    let escaped = json.chars().fold(String::new(), |mut escaped, c| {
+        match c {
+            // In a string no JSON has them.
+            '\0'..='\x1f' => escaped.push(' '),
+            c if harmful(c) => drop(write!(escaped, "\\u{:04x}", u32::from(c))),
+            c => escaped.push(c),
         }
         escaped
-    })
+    });
+    escaped.into()
 }
 
 #[cfg(test)]
@@ -109,9 +177,9 @@ mod tests {
 
     #[test]
     fn text_is_escaped_so_that_it_comes_back_the_same() {
-        for text in ["", "a\"b\\c", "\x1b[2J\n", "\u{9b}31m\x7f", "世界"] {
+        for text in ["", "a\"b\\c", "\x1b[2J\n", "\u{9b}31m\x7f", "世界", "a\u{2028}b"] {
             let json = string(text);
-            assert!(!json.contains(char::is_control), "{json}");
+            assert!(!json.contains(|c: char| c.is_control() || c == '\u{2028}'), "{json}");
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         }
     }

@@ -5,6 +5,7 @@ mod chat;
 mod cli;
 mod json;
 mod output;
+mod pipe;
 mod signals;
 mod text;
 
@@ -22,11 +23,13 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Chat(chat::Options),
+    Pipe(pipe::Options),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Chat(options) => chat::run(&options),
+        Command::Pipe(options) => pipe::run(&options),
     }
 }
 
@@ -44,8 +47,10 @@ mod tests {
     fn options_reach_the_command() {
         let line =
             "zre chat --name bob --header a=b=c --header d= --group x --group y --interface lo --evasive 250 --json";
-        let Command::Chat(chat) = Arguments::try_parse_from(line.split(' ')).unwrap().command;
-        assert_eq!(chat.group, ["x", "y"]);
+        let Command::Chat(chat) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!("it is a chat");
+        };
+        assert_eq!(chat.node.group, ["x", "y"]);
         assert!(chat.json);
         assert_eq!(chat.node.name.as_deref(), Some("bob"));
         let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
