@@ -1,6 +1,7 @@
 //! What the tests share: worlds of nodes in memory, recordings of real programs, real programs as peers.
 
 pub mod children;
+pub mod libzmq;
 pub mod namespace;
 pub mod ours;
 pub mod pyre;
@@ -9,3 +10,4 @@ pub mod script;
 pub mod solo;
 pub mod world;
 pub mod zre;
+pub mod zyrejs;

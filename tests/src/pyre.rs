@@ -61,40 +61,54 @@ impl Pyre {
 }
 
 fn installed() -> Result<PathBuf, String> {
+    let home = install_once("pyre-0.3.4", "bin/python", &PACKAGES.join("\n"), |home| {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv"]).arg(home);
+        install_step("python3 is not here", venv)?;
+        let mut pip = Command::new(home.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+        pip.args(PACKAGES);
+        install_step("pyre cannot be installed", pip)
+    })?;
+    Ok(home.join("bin/python"))
+}
+
+/// Where `name` is installed under the target directory: by `install`, unless its `program` is there and was made of
+/// what is `wanted`.
+pub(crate) fn install_once(
+    name: &str,
+    program: &str,
+    wanted: &str,
+    install: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
     let peers = target().ok_or("no target directory above this program")?.join("peers");
-    let home = peers.join("pyre-0.3.4");
-    let (python, complete) = (home.join("bin/python"), home.join("complete"));
-    let wanted = PACKAGES.join("\n");
-    let is_there = || python.exists() && fs::read_to_string(&complete).is_ok_and(|packages| packages == wanted);
+    let home = peers.join(name);
+    let (program, complete) = (home.join(program), home.join("complete"));
+    let is_there = || program.exists() && fs::read_to_string(&complete).is_ok_and(|made_of| made_of == wanted);
     if is_there() {
-        return Ok(python);
+        return Ok(home);
     }
     if namespace::is_inside() {
-        return Err("pyre is to be installed before namespace::run".to_owned());
+        return Err(format!("{name} is to be installed before namespace::run"));
     }
     // Another process may be at it; the lock ends with its holder.
     let of_lock = |why: io::Error| format!("{}: {why}", peers.display());
     fs::create_dir_all(&peers).map_err(of_lock)?;
-    let lock = File::create(peers.join("pyre-0.3.4.lock")).map_err(of_lock)?;
+    let lock = File::create(peers.join(format!("{name}.lock"))).map_err(of_lock)?;
     lock.lock().map_err(of_lock)?;
     if is_there() {
-        return Ok(python);
+        return Ok(home);
     }
     if home.exists() {
         fs::remove_dir_all(&home).map_err(of_lock)?;
     }
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(&home);
-    install_step("python3 is not here", venv)?;
-    let mut pip = Command::new(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-    pip.args(PACKAGES);
-    install_step("pyre cannot be installed", pip)?;
+    install(&home)?;
     fs::write(&complete, wanted).map_err(of_lock)?;
-    Ok(python)
+    Ok(home)
 }
 
-fn install_step(otherwise: &str, command: Command) -> Result<(), String> {
+/// One step of an installation; where it fails, `otherwise` comes before what it said.
+pub(crate) fn install_step(otherwise: &str, command: Command) -> Result<(), String> {
     match namespace::finish(command, INSTALLING) {
         Ok(end) if end.status.success() => Ok(()),
         Ok(end) if end.overran => Err(format!("{otherwise}: no end after {INSTALLING:?}")),

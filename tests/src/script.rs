@@ -34,6 +34,8 @@ pub enum Op {
     Tell(u8, u8),
     /// Sockets take no octets, or take them again.
     Stall(bool),
+    /// More whispers to peer 0 to 3 than there is room for, and then the sockets take them.
+    Flood(u8),
     /// A connection from the host of peer 0 to 3.
     Accept(u8),
     /// An attempt succeeds.
@@ -59,6 +61,7 @@ pub fn op() -> impl Strategy<Value = Op> {
         5 => (0u8..4).prop_map(Op::Meet),
         9 => (0u8..4, any::<u8>()).prop_map(|(peer, what)| Op::Tell(peer, what)),
         2 => any::<bool>().prop_map(Op::Stall),
+        1 => (0u8..4).prop_map(Op::Flood),
         1 => (0u16..60000).prop_map(Op::Jump),
         3 => (0u8..4, prop_oneof![3 => Just(7000u16), 1 => Just(0)]).prop_map(|(peer, port)| Op::Beacon(peer, port)),
         1 => vec(any::<u8>(), 0..60).prop_map(Op::Datagram),
@@ -306,6 +309,13 @@ impl Author {
                 Call::Received(conn, say(*peer, *what, number).into())
             }),
             Op::Stall(stalled) => Some(Call::Stall(*stalled)),
+            Op::Flood(peer) => {
+                self.call(now, Call::Stall(true));
+                for _ in 0..8 {
+                    self.call(now, Call::App(8, uuid(*peer).into()));
+                }
+                Some(Call::Stall(false))
+            }
             Op::Beacon(peer, port) => Some(beacon(*peer, *port)),
             Op::Datagram(data) => Some(Call::Datagram(data.clone(), 0)),
             Op::Accept(peer) => Some(Call::Accept(*peer)),

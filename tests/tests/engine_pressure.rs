@@ -167,11 +167,39 @@ fn a_takeover_while_the_application_does_not_read_loses_nothing() {
         stock.say(&mut solo, Body::Whisper, &[&[7; 300]]);
     }
     stock.say(&mut solo, Body::Whisper, &[b"read, but not taken"]);
+    let older = stock.to_node;
+    stock.to_node = solo.accept("10.0.0.2:40002");
+    stock.opening(&mut solo, stock.to_node);
+    let number = stock.sequence;
+    stock.sequence += 1;
+    stock.say(&mut solo, Body::Whisper, &[b"after"]);
+    assert!(!solo.reads(stock.to_node));
+    let mut told = solo.told();
+    told.extend(solo.told());
+    // Only now does the driver read on, and finds what lay in the system's hands.
+    assert!(solo.reads(older));
+    let late = zre_proto::Message { sequence: number, body: Body::Whisper };
+    solo.feed(older, &zre_tests::solo::message(&late, &[b"unread"]));
+    solo.broken(older, zre_engine::IoCause::Reset);
+    told.extend(solo.told());
+    let last: Vec<_> = told.iter().rev().take(3).collect();
+    let expected =
+        [r#"WHISPER stock [b"after"]"#, r#"WHISPER stock [b"unread"]"#, r#"WHISPER stock [b"read, but not taken"]"#];
+    assert_eq!(last, expected);
+}
+
+#[test]
+fn a_takeover_of_a_connection_that_never_ends_happens_all_the_same() {
+    let (mut solo, mut stock) = small();
+    while solo.reads(stock.to_node) {
+        stock.say(&mut solo, Body::Whisper, &[&[7; 300]]);
+    }
+    let older = stock.to_node;
     stock.to_node = solo.accept("10.0.0.2:40002");
     stock.opening(&mut solo, stock.to_node);
     stock.say(&mut solo, Body::Whisper, &[b"after"]);
-    let mut told = solo.told();
-    told.extend(solo.told());
-    let last: Vec<_> = told.iter().rev().take(2).collect();
-    assert_eq!(last, [r#"WHISPER stock [b"after"]"#, r#"WHISPER stock [b"read, but not taken"]"#]);
+    while !solo.told().is_empty() {}
+    solo.pass(Duration::from_millis(300));
+    assert_eq!(solo.told(), [r#"WHISPER stock [b"after"]"#]);
+    assert!(solo.closed(older).is_some());
 }

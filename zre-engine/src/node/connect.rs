@@ -4,6 +4,7 @@
 use super::{
     Node,
     conns::{Conn, Role},
+    life::READ_OUT,
     peer::{Out, Peer, ProbeWhy},
     timers::Timer,
 };
@@ -148,7 +149,26 @@ impl Node {
             return;
         }
         peer.ours |= ours;
+        let unread = old.and_then(|old| self.conns.get(old)).is_some_and(|old| !old.reading);
+        if unread {
+            // What lies in the older one, here or in the system's hands, comes before anything on this one.
+            let older = peer.successor.replace((id, self.now + READ_OUT));
+            self.set_reading(id, false);
+            if let Some((older, _)) = older {
+                self.close(older, CloseReason::Superseded);
+            }
+            return;
+        }
         self.take_inbound(peer_id, id);
+    }
+
+    /// The newer connection of a peer takes the place of the one that has been read.
+    pub(super) fn succeed(&mut self, peer_id: PeerId, id: ConnId) {
+        if let Some(peer) = self.peers.get_mut(&peer_id) {
+            peer.successor = None;
+        }
+        self.take_inbound(peer_id, id);
+        self.resume(id);
     }
 
     /// Makes `id` the connection that a peer is heard on.
@@ -245,10 +265,17 @@ impl Node {
             peer.contender = None;
             return;
         }
+        if peer.successor.is_some_and(|(successor, _)| successor == id) {
+            peer.successor = None;
+            return;
+        }
         if peer.inbound != Some(id) {
             return;
         }
         peer.inbound = None;
+        if let Some((successor, _)) = peer.successor {
+            return self.succeed(peer_id, successor);
+        }
         if !peer.ready {
             return;
         }

@@ -332,7 +332,7 @@ impl Node {
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
         let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held_content();
         self.statistics.unsent += unsent as u64;
-        for conn in [peer.out.conn(), peer.inbound, peer.contender].into_iter().flatten() {
+        for conn in peer.conns() {
             self.close(conn, CloseReason::Exit(reason));
         }
         if peer.ready {
@@ -348,7 +348,7 @@ impl Node {
     pub(super) fn forget(&mut self, id: PeerId) {
         let Some(peer) = self.peers.remove(&id) else { return };
         self.timers.set(Timer::Peer(id), None, self.now);
-        for conn in [peer.out.conn(), peer.inbound, peer.contender].into_iter().flatten() {
+        for conn in peer.conns() {
             self.close(conn, CloseReason::Abandoned);
         }
     }
@@ -370,6 +370,13 @@ impl Node {
             }
             return self.schedule_peer(id);
         }
+        if let Some((successor, until)) = peer.successor
+            && now >= until
+            && !self.throttled
+        {
+            self.succeed(id, successor);
+        }
+        let Some(peer) = self.peers.get(&id) else { return };
         if let Some(probe) = peer.probe.filter(|probe| now >= probe.until && !self.throttled) {
             self.probe_failed(id, probe.why);
         }
@@ -407,7 +414,8 @@ impl Node {
         let slow = peer.full.map(|since| since + self.config.send_timeout);
         // An answer would not be heard while we do not read.
         let probe = peer.probe.map(|probe| probe.until).filter(|_| !self.throttled);
-        [introduced, retry, slow, orphaned, quiet, probe].into_iter().flatten().min()
+        let successor = peer.successor.map(|(_, until)| until).filter(|_| !self.throttled);
+        [introduced, retry, slow, orphaned, quiet, probe, successor].into_iter().flatten().min()
     }
 
     /// Until when a stranger must have said HELLO, and a peer that has said it must have been reached.

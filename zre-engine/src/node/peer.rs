@@ -35,6 +35,9 @@ pub(super) struct Peer {
     pub(super) inbound: Option<ConnId>,
     /// A connection from elsewhere that claims its identity and waits for the outcome of a PING.
     pub(super) contender: Option<ConnId>,
+    /// Its newer connection, while the older one, which we do not read for the moment, is still to be read to its end;
+    /// and when it takes over if that has none.
+    pub(super) successor: Option<(ConnId, Instant)>,
     /// The sequence number that its next message must have.
     pub(super) next_in: u16,
     /// The sequence number of our next message.
@@ -161,6 +164,7 @@ impl Peer {
             attempts: 0,
             inbound: None,
             contender: None,
+            successor: None,
             next_in: 1,
             next_out: 1,
             wrap: None,
@@ -192,6 +196,12 @@ impl Peer {
             self.confirmed_by = self.pings + 1;
         }
         self.pongs = self.pings;
+    }
+
+    /// All connections that are this peer's, or claim to be.
+    pub(super) fn conns(&self) -> impl Iterator<Item = ConnId> {
+        let successor = self.successor.map(|(conn, _)| conn);
+        [self.out.conn(), self.inbound, self.contender, successor].into_iter().flatten()
     }
 
     /// Whether content went out that may not have arrived.

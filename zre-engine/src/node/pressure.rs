@@ -47,13 +47,13 @@ impl Node {
         self.actions.push_back(Action::Reading { conn: id, on });
     }
 
-    /// The inbound connections that are some peer's, in the order of their index; no contenders.
+    /// The inbound connections that are some peer's, in the order of their index; none that waits to take over.
     fn inbound_in_use(&self) -> Vec<ConnId> {
-        let contends = |id: ConnId| {
+        let waits = |id: ConnId| {
             let peer = self.inbound_peer(id).and_then(|peer| self.peers.get(&peer));
-            peer.is_some_and(|peer| peer.contender == Some(id))
+            peer.is_some_and(|peer| peer.contender == Some(id) || peer.successor.is_some_and(|(conn, _)| conn == id))
         };
         let known = self.conns.iter().filter(|(_, conn)| matches!(conn.role, Role::In(Some(_))));
-        known.map(|(id, _)| id).filter(|id| !contends(*id)).collect()
+        known.map(|(id, _)| id).filter(|id| !waits(*id)).collect()
     }
 }

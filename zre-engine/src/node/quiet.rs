@@ -41,6 +41,9 @@ impl Node {
         if let Some(ending) = &mut peer.ending {
             ending.until = now + READ_OUT;
         }
+        if let Some((_, until)) = &mut peer.successor {
+            *until = now + READ_OUT;
+        }
         if let Some(probe) = peer.probe.as_mut().filter(|probe| probe.why == ProbeWhy::Leaving) {
             // Something is still under way: it is read to its end.
             probe.until = probe.until.max(now + READ_OUT);
@@ -170,6 +173,9 @@ impl Node {
                 }
                 if let Some(probe) = &mut peer.probe {
                     probe.until = now + ANSWER;
+                }
+                if let Some((_, until)) = &mut peer.successor {
+                    *until = now + READ_OUT;
                 }
             }
             self.schedule_peer(id);
