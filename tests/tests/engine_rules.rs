@@ -361,3 +361,40 @@ fn a_v3_beacon_a_foreign_datagram_and_our_own_beacon_are_counted_or_ignored() {
     let rejected = solo.node.statistics().beacons_rejected;
     assert_eq!(rejected.into_iter().collect::<Vec<_>>(), [("malformed", 1), ("secure", 1), ("source", 1)]);
 }
+
+#[test]
+fn a_hello_with_our_own_endpoint_is_ignored_and_so_is_anything_before_a_hello() {
+    let (mut solo, mut stock) = met();
+    let stranger = solo.accept("10.0.0.1:40005");
+    let mut mirror =
+        Stock { uuid: Uuid::from_u128(0x51), host: "10.0.0.1", sequence: 1, to_node: stranger, from_node: stranger };
+    mirror.opening(&mut solo, stranger);
+    mirror.say(&mut solo, Body::Whisper, &[b"before HELLO"]);
+    let Body::Hello(mut hello) = mirror.hello("mirror", &[]) else { unreachable!("a HELLO") };
+    hello.endpoint = "tcp://10.0.0.1:49152".into();
+    mirror.sequence = 1;
+    mirror.say(&mut solo, Body::Hello(hello), &[]);
+    assert_eq!(solo.told(), [""; 0]);
+    assert_eq!(solo.connects(), []);
+    assert_eq!(solo.node.statistics().skipped, 1);
+    stock.say(&mut solo, Body::Whisper, &[b"meanwhile"]);
+    assert_eq!(solo.told(), [r#"WHISPER stock [b"meanwhile"]"#]);
+}
+
+#[test]
+fn after_a_sleep_a_peer_has_two_seconds_to_answer() {
+    for answers in [true, false] {
+        let (mut solo, mut stock) = met();
+        solo.output(stock.from_node);
+        solo.now = solo.now + Duration::from_secs(3600);
+        solo.input(zre_engine::Input::Timeout);
+        assert!(solo.messages(stock.from_node).iter().any(|message| message.body == Body::Ping), "it is asked at once");
+        solo.pass(millis(900));
+        if answers {
+            stock.say(&mut solo, Body::PingOk, &[]);
+        }
+        solo.pass(millis(1200));
+        let exit = solo.told().iter().any(|told| told == "EXIT stock expired");
+        assert_eq!(exit, !answers);
+    }
+}

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 use zre_mio::{ConfigError, Event, ExitReason, Node, PeerId, RecvError, SendError, StartError};
-use zre_tests::{namespace, ours::Ours, solo};
+use zre_tests::{namespace, ours::Ours, solo, zre};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -67,6 +67,7 @@ fn headers_are_told_on_discovery() {
         assert_eq!(headers.get("role"), Some("actor"));
         assert_eq!(headers.get("Role"), None);
         assert_eq!(enter.peer(), Some(alice.node.uuid()));
+        assert_eq!((enter.name(), enter.header("role"), enter.header("none")), (Some("alice"), Some("actor"), None));
         assert_eq!(bob.node.peer_headers(*peer).expect("headers").len(), 2);
         assert_eq!(bob.node.peer_header_value(*peer, "late").as_deref(), Some("but in time"));
         assert_eq!(bob.node.peer_header_value(*peer, "none"), None);
@@ -132,8 +133,9 @@ fn whisper_and_shout_and_what_they_refuse() {
         let (mut alice, mut bob) = pair();
         let (a, b) = (alice.node.uuid(), bob.node.uuid());
         alice.node.whisper(b, format!("{} and {:03}", "formatted", 7)).expect("a whisper");
-        let Event::Whisper { content, .. } = bob.expect("WHISPER", is_whisper) else { unreachable!() };
-        assert_eq!(content.text(), "formatted and 007");
+        let whisper = bob.expect("WHISPER", is_whisper);
+        assert_eq!(whisper.content().expect("content").text(), "formatted and 007");
+        assert_eq!((whisper.name(), whisper.group(), whisper.kind()), (Some("alice"), None, "WHISPER"));
         alice.node.join("chat").expect("a group");
         bob.expect("JOIN", |event| matches!(event, Event::Join { .. }));
         // The shouter need not be in the group, and hears nothing of it.
@@ -420,5 +422,53 @@ fn a_node_at_an_endpoint_of_its_own_sends_no_beacons_and_is_met_by_who_knows_it(
         assert!(matches!(taken, Err(StartError::MailboxHeld { .. })));
         let unbuilt = Node::builder("late").endpoint("ipc:///nowhere".parse().expect("an endpoint")).start();
         assert!(matches!(unbuilt, Err(StartError::Endpoint(_))));
+    });
+}
+
+#[test]
+fn a_restart_on_the_same_port_is_exit_of_the_old_and_enter_of_the_new() {
+    zre::program();
+    namespace::run("a_restart_on_the_same_port_is_exit_of_the_old_and_enter_of_the_new", || {
+        let mut watcher = start("watcher");
+        let arguments = ["--interface", "lo", "--mailbox-port", "45672"];
+        let old = zre::pipe("old", &arguments);
+        let uuid = old.uuid().to_owned();
+        watcher.expect("ENTER", is_enter);
+        old.kill9();
+        let new = zre::pipe("new", &arguments);
+        let exit = watcher.expect_within("EXIT", 2 * SECOND, is_exit);
+        assert_eq!(exit.peer().expect("a peer").to_string(), uuid);
+        let enter = watcher.expect_within("ENTER", 2 * SECOND, is_enter);
+        assert_eq!(enter.peer().expect("a peer").to_string(), new.uuid());
+        watcher.expect_none("more", SECOND, |_| true);
+        assert_eq!(watcher.node.peers().len(), 1);
+    });
+}
+
+#[test]
+fn a_reset_in_the_middle_of_traffic_is_lost_and_met_again_and_traffic_goes_on() {
+    namespace::run("a_reset_in_the_middle_of_traffic_is_lost_and_met_again_and_traffic_goes_on", || {
+        let (mut alice, mut bob) = pair();
+        let (a, b) = (alice.node.uuid(), bob.node.uuid());
+        for number in 0..1000 {
+            alice.node.whisper(b, number.to_string()).expect("a whisper");
+        }
+        // The system tears down every connection on lo that stands: as a router does that has forgotten them.
+        let ss = std::process::Command::new("ss").args(["-K", "-t", "state", "established"]).output();
+        let killed = String::from_utf8_lossy(&ss.expect("ss comes with ip").stdout).lines().count();
+        if killed < 2 {
+            // A line of headings, and one for each connection that is gone.
+            return namespace::skip("this kernel does not tear down connections by request");
+        }
+        for (ours, other) in [(&mut alice, b), (&mut bob, a)] {
+            let exit = ours.expect("EXIT", is_exit);
+            assert!(matches!(exit, Event::Exit { peer, reason: ExitReason::Lost, .. } if peer == other), "{exit:?}");
+            ours.expect("ENTER", is_enter);
+        }
+        alice.node.whisper(b, "and on").expect("a whisper");
+        bob.expect("the whisper", |event| event.content().is_some_and(|content| content.text() == "and on"));
+        for ours in [&mut alice, &mut bob] {
+            ours.expect_none("a storm", 2 * SECOND, |event| is_enter(event) || is_exit(event));
+        }
     });
 }

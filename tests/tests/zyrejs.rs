@@ -216,7 +216,7 @@ fn of_several_frames_zyrejs_keeps_the_first() {
 /// nobody sees an EXIT.
 #[test]
 fn sequence_numbers_wrap_both_ways_as_zyrejs_has_them() {
-    const MANY: usize = 66_000;
+    const MANY: usize = 70_000;
     if ZyreJs::install().is_none() {
         return;
     }

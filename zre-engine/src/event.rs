@@ -133,6 +133,45 @@ impl Event {
         }
     }
 
+    /// The name of that peer.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Enter { name, .. }
+            | Self::Evasive { name, .. }
+            | Self::Silent { name, .. }
+            | Self::Exit { name, .. }
+            | Self::Join { name, .. }
+            | Self::Leave { name, .. }
+            | Self::Whisper { name, .. }
+            | Self::Shout { name, .. } => Some(name),
+            Self::Room { .. } | Self::IdentityConflict { .. } | Self::Stop => None,
+        }
+    }
+
+    /// The group of a JOIN, LEAVE or SHOUT.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Self::Join { group, .. } | Self::Leave { group, .. } | Self::Shout { group, .. } => Some(group),
+            _ => None,
+        }
+    }
+
+    /// The frames of a WHISPER or SHOUT.
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Whisper { content, .. } | Self::Shout { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
+    /// One of the headers of an ENTER.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Enter { headers, .. } => headers.get(name),
+            _ => None,
+        }
+    }
+
     /// The event's name as Pyre and Zyre write it: `ENTER`, `WHISPER`, …
     pub fn kind(&self) -> &'static str {
         match self {
