@@ -117,9 +117,11 @@ impl Shared {
         let mut state = self.state.lock();
         loop {
             let result = attempt(&mut state.driver);
-            self.settle(&mut state);
+            let stirred = self.settle(&mut state);
             match result {
                 Err(SendError::Full { .. }) if state.over => return Err(SendError::Stopped),
+                // What there was to wait for has come already.
+                Err(SendError::Full { .. }) if stirred => {}
                 Err(SendError::Full { .. }) => {
                     state.senders += 1;
                     self.room.wait(&mut state);
@@ -195,8 +197,9 @@ impl Shared {
     }
 
     /// After the driver did something: brings its events to the inbox, and wakes the thread where that must know.
-    fn settle(&self, state: &mut State) {
-        self.hand_over(state);
+    /// Returns whether senders that wait were told to try again.
+    fn settle(&self, state: &mut State) -> bool {
+        let stirred = self.hand_over(state);
         let stopped = state.driver.is_stopped();
         if state.asleep.is_some_and(|sleep| stopped || sleep.is_late_for(state.driver.due())) {
             // Once is enough until it has woken.
@@ -205,42 +208,50 @@ impl Shared {
                 warn!("the node's thread cannot be woken: {error}");
             }
         }
+        stirred
     }
 
-    fn hand_over(&self, state: &mut State) {
-        self.tell_taken(&mut state.driver);
+    fn hand_over(&self, state: &mut State) -> bool {
         let mut room = false;
-        while let Some(event) = state.driver.next_event() {
-            let shown = match &event {
-                Event::Room { peer } => {
-                    room = true;
-                    state.asked.remove(peer)
-                }
-                Event::Exit { peer, reason, .. } => {
-                    room = true;
-                    if state.senders > 0 && *reason == ExitReason::Slow {
-                        state.slow.insert(*peer);
+        loop {
+            self.tell_taken(&mut state.driver);
+            let mut more = false;
+            while let Some(event) = state.driver.next_event() {
+                more = true;
+                let shown = match &event {
+                    Event::Room { peer } => {
+                        room = true;
+                        state.asked.remove(peer)
                     }
-                    state.asked.remove(peer);
-                    true
-                }
-                Event::Stop => {
-                    room = true;
-                    true
-                }
-                _ => true,
-            };
-            if shown { state.events.push(event) } else { state.driver.consumed(event.octets()) }
-        }
-        if !state.events.is_empty() {
-            self.inbox.put(&mut state.events);
+                    Event::Exit { peer, reason, .. } => {
+                        room = true;
+                        if state.senders > 0 && *reason == ExitReason::Slow {
+                            state.slow.insert(*peer);
+                        }
+                        state.asked.remove(peer);
+                        true
+                    }
+                    Event::Stop => {
+                        room = true;
+                        true
+                    }
+                    _ => true,
+                };
+                if shown { state.events.push(event) } else { state.driver.consumed(event.octets()) }
+            }
+            if !state.events.is_empty() {
+                self.inbox.put(&mut state.events);
+            }
+            self.held_back.store(state.driver.holds_back(), Ordering::SeqCst);
+            // Whoever took the last event before that was set has left it to us.
+            if !more && self.taken.load(Ordering::SeqCst) == 0 {
+                break;
+            }
         }
         if room {
             self.room.notify_all();
         }
-        self.held_back.store(state.driver.holds_back(), Ordering::SeqCst);
-        // Whoever took the last event before that was set has left it to us.
-        self.tell_taken(&mut state.driver);
+        room
     }
 
     fn tell_taken(&self, driver: &mut Driver) {

@@ -244,10 +244,6 @@ impl Node {
             self.attempt_failed(peer_id);
             return;
         }
-        if self.guessed_wrong(peer_id) {
-            return;
-        }
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let reason = match peer.probe.map(|probe| probe.why) {
             Some(ProbeWhy::Leaving) => ExitReason::Left,
             Some(ProbeWhy::Replaced) => ExitReason::Replaced,
@@ -291,9 +287,7 @@ impl Node {
         match peer.probe.map(|probe| probe.why) {
             Some(ProbeWhy::Leaving) => self.exit(peer_id, ExitReason::Left, 0),
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
-            _ if self.guessed_wrong(peer_id) => {}
             _ => {
-                let Some(peer) = self.peers.get_mut(&peer_id) else { return };
                 // It may come back and go on where it was: libzmq does.
                 peer.orphaned = Some(now);
                 self.ping(peer_id);

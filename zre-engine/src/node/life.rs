@@ -274,7 +274,13 @@ impl Node {
         let at_last = now + self.config.introduction;
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.ending = Some(Ending { reason, unsent, until: now + READ_OUT, at_last });
-        if peer.inbound.is_none() {
+        peer.guess = None;
+        let alone = peer.inbound.is_none();
+        if peer.full.take().is_some() {
+            // Nobody waits for a queue that is gone.
+            self.emit(Event::Room { peer: id });
+        }
+        if alone {
             self.finish_ending(id);
         } else {
             self.schedule_peer(id);
@@ -422,6 +428,7 @@ impl Node {
     fn introduced_by(&self, peer: &Peer) -> Option<Instant> {
         let greeted = matches!(peer.out, Out::Open { greeted: true, .. });
         let pending = match peer.ready {
+            true if peer.reintroducing && self.throttled => false,
             true => (!greeted || peer.reintroducing) && peer.probe.is_none() && peer.ending.is_none(),
             // What it has said may lie unread while the application does not keep up.
             false => !(self.throttled && peer.inbound.is_some()),

@@ -27,6 +27,11 @@ impl Node {
         }
     }
 
+    /// Whether senders are made to wait until events are consumed.
+    pub fn is_holding_back(&self) -> bool {
+        self.throttled
+    }
+
     pub(super) fn check_pressure(&mut self) {
         if !self.throttled && self.waiting > self.config.limits.events {
             self.throttled = true;

@@ -164,8 +164,9 @@ impl Node {
         for id in all {
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.quiet = Quiet { beacon: peer.quiet.beacon, ..Quiet::new(now, peer.quiet.jitter) };
-                if !peer.ready {
+                if !peer.ready || peer.reintroducing {
                     peer.since = now;
+                    peer.hello_at = peer.hello_at.map(|_| now);
                 }
                 if let Some(ending) = &mut peer.ending {
                     ending.until = now + READ_OUT;

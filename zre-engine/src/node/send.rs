@@ -3,7 +3,10 @@
 //! A message that got its number must arrive, or the relation is lost. So a full queue refuses before the number is
 //! spent, and a message for a peer whose connection does not stand yet waits without one.
 
-use super::{Node, Phase, peer::Held};
+use super::{
+    Node, Phase,
+    peer::{Held, Peer},
+};
 use crate::{
     action::Action,
     content::Content,
@@ -218,8 +221,16 @@ impl Node {
             };
             self.encode(&held.body, &held.content);
             self.put(id, conn, &held.body);
+            if held.body.has_content()
+                && let Some(peer) = self.peers.get_mut(&id)
+            {
+                peer.confirmed_by = peer.pings + 1;
+            }
         }
         self.encoder.finish();
+        if self.phase == Phase::Stopping && self.peers.get(&id).is_some_and(Peer::is_unconfirmed) {
+            self.ping(id);
+        }
     }
 
     /// Tells a change of membership to all peers, those included whose HELLO we have not heard but who have ours.

@@ -10,7 +10,7 @@ use crate::{
     error::CloseReason,
     id::{ConnId, PeerId},
     log::log,
-    zmtp::Encoder,
+    zmtp::{Connection, Encoder},
 };
 use alloc::collections::BTreeMap;
 use bytes::BytesMut;
@@ -105,11 +105,17 @@ impl Node {
         }
     }
 
-    /// A peer has given us up while a guess was out: it wanted the other number, and we introduce ourselves anew.
-    /// Returns whether that was so.
+    /// A peer says HELLO anew while a guess is out, all of which it has been sent: it wanted the other number and gave us
+    /// up, and has met us again. We introduce ourselves anew too. Returns whether that was so.
+    ///
+    /// Connections that merely break prove nothing: libzmq resumes, and then the PING-OK still comes.
     pub(super) fn guessed_wrong(&mut self, id: PeerId) -> bool {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&id) else { return false };
+        let queue = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
+        if queue.is_none_or(Connection::has_output) {
+            return false;
+        }
         let Some(guess) = peer.guess.take() else { return false };
         log!(debug, "peer {id}: it was not; introducing ourselves anew");
         peer.reintroducing = true;

@@ -60,7 +60,6 @@ impl Driver {
 
     /// The connection is in no table any more.
     pub(super) fn forget(&mut self, mut connection: Connection) {
-        self.unread -= usize::from(!connection.reading);
         connection.close(&self.registry, self.buffers.room());
     }
 
@@ -98,10 +97,7 @@ impl Driver {
         debug!("{conn}: reading {}", if on { "goes on" } else { "pauses" });
         connection.reading = on;
         if on {
-            self.unread -= 1;
             self.enqueue(conn);
-        } else {
-            self.unread += 1;
         }
     }
 

@@ -81,8 +81,6 @@ pub struct Driver {
     ended: Vec<(ConnId, IoCause)>,
     /// Connections that the engine is done with and that still have something to write; earliest end first.
     closing: VecDeque<(Instant, ConnId)>,
-    /// Connections that the engine does not want to read from.
-    unread: usize,
     linger: Duration,
     /// The end of an orderly end.
     stop_by: Option<Instant>,
@@ -159,7 +157,6 @@ impl Driver {
             ready: Default::default(),
             ended: Vec::new(),
             closing: VecDeque::new(),
-            unread: 0,
             linger,
             stop_by: None,
             silent: false,
@@ -237,7 +234,7 @@ impl Driver {
 
     /// Whether some peers are made to wait until events are taken.
     pub(crate) fn holds_back(&self) -> bool {
-        self.unread > 0
+        self.engine.is_holding_back()
     }
 
     /// The engine, for all that can be asked: `peers`, `peer`, `own_groups`, `statistics`, …
