@@ -275,6 +275,8 @@ impl Node {
 
     /// Counters of what has been so far.
     pub fn statistics(&self) -> Statistics {
+        // Events that were taken since the last turn count as taken.
+        self.shared().call(|_| ());
         self.look(zre_engine::Node::statistics)
     }
 

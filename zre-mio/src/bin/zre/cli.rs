@@ -38,22 +38,22 @@ pub(crate) struct NodeOptions {
     /// Milliseconds between beacons [default: 1000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) interval: Option<Duration>,
-    /// Listen at this endpoint, and find peers by gossip instead of beacons
+    /// Listen at this endpoint, and find peers by gossip instead of beacons (not in this version)
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
-    /// Be the hub that others gossip with, at this endpoint
+    /// Be the hub that others gossip with, at this endpoint (not in this version)
     #[arg(long, value_name = "URL")]
     pub(crate) gossip_bind: Option<String>,
-    /// Gossip with the hub at this endpoint; may be given several times
+    /// Gossip with the hub at this endpoint; may be given several times (not in this version)
     #[arg(long, value_name = "URL")]
     pub(crate) gossip_connect: Vec<String>,
-    /// The endpoint to tell others, where it is not the one listened at
+    /// The endpoint to tell others, where it is not the one listened at (not in this version)
     #[arg(long, value_name = "URL")]
     pub(crate) advertise: Option<String>,
-    /// A peer to connect to without having heard of it; may be given several times
+    /// A peer to connect to without having heard of it; may be given several times (not in this version)
     #[arg(long, value_name = "URL")]
     pub(crate) peer: Vec<String>,
-    /// A group in whose election of a leader to take part; may be given several times
+    /// A group in whose election of a leader to take part; may be given several times (not in this version)
     #[arg(long, value_name = "GROUP")]
     pub(crate) contest: Vec<String>,
     /// Milliseconds of silence after which a peer is asked for a sign of life [default: 5000]
