@@ -2,7 +2,7 @@
 //! the handshake, RFC 36 "Peer-to-peer" for what each connection is for).
 
 use super::{
-    Node,
+    Node, Phase,
     conns::{Conn, Role},
     life::READ_OUT,
     peer::{Out, Peer, ProbeWhy},
@@ -220,13 +220,12 @@ impl Node {
             conn.ended = true;
             return Ok(());
         }
-        self.broke(id, cause);
+        self.broke(id);
         Ok(())
     }
 
     /// A connection is gone, and everything that came on it has been taken.
-    pub(super) fn broke(&mut self, id: ConnId, cause: IoCause) {
-        let _ = cause;
+    pub(super) fn broke(&mut self, id: ConnId) {
         let unsent = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::unsent);
         let Some(conn) = self.release(id) else { return };
         match conn.role {
@@ -423,7 +422,9 @@ impl Node {
             && written > 0
         {
             self.check_room(peer_id);
-            self.check_drained(peer_id);
+            if self.phase == Phase::Stopping {
+                self.check_all_drained();
+            }
         }
     }
 

@@ -12,7 +12,6 @@ use crate::{
     error::{InputError, Violation},
     event::{Event, ExitReason},
     id::{ConnId, PeerId},
-    input::IoCause,
     log::log,
     zmtp::Progress,
 };
@@ -59,7 +58,7 @@ impl Node {
                         self.hear(peer, id);
                     }
                     if ended {
-                        self.broke(id, IoCause::Finished);
+                        self.broke(id);
                     }
                     return;
                 }
@@ -188,7 +187,7 @@ impl Node {
         self.end_probe(peer_id, ProbeWhy::Contended);
         self.check_guess(peer_id);
         if self.phase == Phase::Stopping {
-            self.check_drained(peer_id);
+            self.check_all_drained();
         }
     }
 }

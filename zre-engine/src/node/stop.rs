@@ -46,13 +46,7 @@ impl Node {
         self.check_all_drained();
     }
 
-    /// Whether a peer has said that it read everything, once the node stops.
-    pub(super) fn check_drained(&mut self, _id: PeerId) {
-        if self.phase == Phase::Stopping {
-            self.check_all_drained();
-        }
-    }
-
+    /// Ends the node once every peer has said that it read everything.
     pub(super) fn check_all_drained(&mut self) {
         let owed = |id: PeerId| {
             let peer = self.peers.get(&id);
