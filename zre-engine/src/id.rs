@@ -96,7 +96,6 @@ pub struct ListenerId(pub u32);
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use std::string::ToString;
 

@@ -5,12 +5,14 @@ use super::{
     Node, Phase,
     conns::{Conn, Role},
     life::READ_OUT,
+    me::Me,
     peer::{Out, Peer, ProbeWhy},
     timers::Timer,
 };
 use crate::{
     Address,
     action::Action,
+    config::Config,
     error::{AcceptError, CloseReason, InputError, Violation},
     event::{Event, ExitReason},
     id::{ConnId, PeerId},
@@ -19,10 +21,10 @@ use crate::{
     time::Instant,
     zmtp::{Connection, ConnectionConfig, PeerInfo, SocketType},
 };
-use alloc::{format, string::String, vec};
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec};
 use bytes::Bytes;
 use core::time::Duration;
-use zre_proto::{limits::IDENTITY_LEN, message::Body};
+use zre_proto::limits::IDENTITY_LEN;
 
 /// The property by which nodes of this implementation know each other.
 const OURS: &str = "X-ZRE";
@@ -30,30 +32,41 @@ const OURS: &str = "X-ZRE";
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(30);
 
-impl Node {
-    fn zmtp_config(&self, socket_type: SocketType) -> ConnectionConfig {
-        let identity = if socket_type == SocketType::Dealer { self.me.identity() } else { Bytes::new() };
-        let limits = &self.config.limits;
-        ConnectionConfig {
+/// What all our connections of a kind have in common.
+#[derive(Debug)]
+pub(super) struct Profiles {
+    /// For those that we open.
+    dealer: Arc<ConnectionConfig>,
+    /// For those that peers open.
+    router: Arc<ConnectionConfig>,
+}
+
+impl Profiles {
+    pub(super) fn new(config: &Config, me: &Me) -> Self {
+        let limits = &config.limits;
+        let common = |socket_type, identity| ConnectionConfig {
             properties: vec![(OURS, Bytes::from_static(b"1"))],
-            handshake: self.config.handshake,
-            heartbeat: self.config.heartbeat.filter(|_| socket_type == SocketType::Dealer),
+            handshake: config.handshake,
             command_limit: limits.ready,
             first_frame_limit: limits.hello,
             content_limit: limits.message,
             frames_limit: limits.frames,
             ..ConnectionConfig::new(socket_type, identity)
-        }
+        };
+        let dealer = ConnectionConfig { heartbeat: config.heartbeat, ..common(SocketType::Dealer, me.identity()) };
+        Self { dealer: Arc::new(dealer), router: Arc::new(common(SocketType::Router, Bytes::new())) }
     }
+}
 
+impl Node {
     /// Opens our connection to a peer that has none.
     pub(super) fn connect(&mut self, id: PeerId) {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        let conn = self.conns.insert(Role::Out(id), peer.endpoint.clone(), None);
+        let conn = self.conns.insert(Role::Out(id), peer.endpoint().clone(), None);
         peer.out = Out::Connecting { conn, since: now };
-        log!(debug, "peer {id}: connecting to {} ({conn})", peer.endpoint);
-        self.actions.push_back(Action::Connect { conn, to: peer.endpoint.clone() });
+        log!(debug, "peer {id}: connecting to {} ({conn})", peer.endpoint());
+        self.actions.push_back(Action::Connect { conn, to: peer.endpoint().clone() });
         self.schedule_peer(id);
     }
 
@@ -66,25 +79,23 @@ impl Node {
     }
 
     pub(super) fn connected(&mut self, id: ConnId, local: Address) -> Result<(), InputError> {
-        let config = self.zmtp_config(SocketType::Dealer);
         let now = self.now;
         let conn = self.conns.get_mut(id).ok_or(InputError::UnknownConnection)?;
-        let Role::Out(peer_id) = conn.role else { return Err(InputError::AlreadyConnected) };
+        let Role::Out(peer_id) = conn.role() else { return Err(InputError::AlreadyConnected) };
         if conn.zmtp.is_some() {
             return Err(InputError::AlreadyConnected);
         }
-        conn.zmtp = Some(Connection::new(config, now));
+        conn.zmtp = Some(Connection::new(self.profiles.dealer.clone(), now));
         let deadline = conn.zmtp.as_ref().and_then(Connection::poll_timeout);
-        self.timers.set(Timer::Connection(id), deadline, now);
+        self.set_timer(id, deadline);
         self.actions.push_back(Action::Writable { conn: id });
         // Only now is it known by which address the peer sees us.
         let endpoint = local.ip().and_then(|ip| self.endpoint_on(ip, None)).unwrap_or(local);
-        let hello = Body::Hello(self.me.hello(&endpoint));
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
         peer.out = Out::Open { conn: id, greeted: false };
         peer.hello_at = Some(now);
         peer.next_out = 1;
-        self.send_hello(peer_id, id, &hello);
+        self.send_hello(peer_id, id, &endpoint);
         self.flush_held(peer_id);
         Ok(())
     }
@@ -94,11 +105,11 @@ impl Node {
         if self.conns.inbound() >= 2 * limits.peers + limits.spare_connections {
             return Err(AcceptError::Full);
         }
-        let zmtp = Connection::new(self.zmtp_config(SocketType::Router), self.now);
+        let zmtp = Connection::new(self.profiles.router.clone(), self.now);
         let deadline = zmtp.poll_timeout();
         let id = self.conns.insert(Role::In(None), from, Some(zmtp));
         log!(trace, "accepted connection {id} from {}", self.remote(id));
-        self.timers.set(Timer::Connection(id), deadline, self.now);
+        self.set_timer(id, deadline);
         self.actions.push_back(Action::Writable { conn: id });
         Ok(id)
     }
@@ -108,10 +119,10 @@ impl Node {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.ours = info.metadata.get(OURS).is_some();
         let ours = conn.ours;
-        match conn.role {
+        match conn.role() {
             Role::Out(peer_id) => {
                 let deadline = conn.zmtp.as_ref().and_then(Connection::poll_timeout);
-                self.timers.set(Timer::Connection(id), deadline, self.now);
+                self.set_timer(id, deadline);
                 let Some(peer) = self.peers.get_mut(&peer_id) else { return };
                 peer.out = Out::Open { conn: id, greeted: true };
                 peer.hello_at = peer.hello_at.map(|_| self.now);
@@ -131,16 +142,17 @@ impl Node {
         if peer_id == self.me.id {
             return self.close(id, CloseReason::IdentityConflict);
         }
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.role = Role::In(Some(peer_id));
+        self.conns.identify(id, peer_id);
+        let Some(conn) = self.conns.get(id) else { return };
         let from = conn.remote.ip();
         let ours = conn.ours;
-        self.timers.set(Timer::Connection(id), Some(self.now + self.config.handshake), self.now);
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return self.set_reading(id, !self.throttled) };
+        self.set_timer(id, Some(self.now + self.config.handshake));
+        let Some(peer) = self.peers.get(&peer_id) else { return self.set_reading(id, !self.throttled) };
         if peer.ready {
             // libzmq resumes without a HELLO.
-            self.timers.set(Timer::Connection(id), None, self.now);
+            self.set_timer(id, None);
         }
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let old = peer.inbound.filter(|_| peer.ready);
         let old_from = old.and_then(|old| self.conns.get(old)).map(|old| old.remote.ip());
         if old_from.is_some_and(|old_from| old_from != from) {
@@ -228,7 +240,7 @@ impl Node {
     pub(super) fn broke(&mut self, id: ConnId) {
         let unsent = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::unsent);
         let Some(conn) = self.release(id) else { return };
-        match conn.role {
+        match conn.role() {
             Role::Out(peer_id) => self.outgoing_broke(peer_id, id, unsent),
             Role::In(Some(peer_id)) => self.inbound_broke(peer_id, id),
             Role::In(None) => {}
@@ -318,10 +330,10 @@ impl Node {
         let timed_out = zmtp.handle_timeout(now).err();
         let writable = silent && zmtp.has_output();
         let (ready, deadline) = (zmtp.is_ready(), zmtp.poll_timeout());
-        let inbound = matches!(conn.role, Role::In(_));
+        let inbound = matches!(conn.role(), Role::In(_));
         if inbound && ready && !conn.reading {
             // Its HELLO may be among what we do not read now; a stock program would never say it again.
-            self.timers.set(Timer::Connection(id), Some(now + self.config.handshake), now);
+            self.set_timer(id, Some(now + self.config.handshake));
             return;
         }
         let why = if inbound && ready && !conn.introduced { Some(CloseReason::HelloTimeout) } else { timed_out };
@@ -332,14 +344,14 @@ impl Node {
         if writable {
             self.actions.push_back(Action::Writable { conn: id });
         }
-        self.timers.set(Timer::Connection(id), deadline, now);
+        self.set_timer(id, deadline);
     }
 
     /// Closes a connection for its peer's fault or failure, with what follows for the relation.
     pub(super) fn fail(&mut self, id: ConnId, why: CloseReason) {
         let protocol = matches!(why, CloseReason::Violation(_));
         let lost_messages = matches!(why, CloseReason::Violation(Violation::Sequence { .. }));
-        let role = self.conns.get(id).map(|conn| conn.role);
+        let role = self.conns.get(id).map(Conn::role);
         let unsent = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::unsent);
         match protocol {
             true => log!(warn, "closing connection {id} with {}: {why}", self.remote(id)),
@@ -393,14 +405,20 @@ impl Node {
         self.actions.push_back(Action::Close { conn: id, why });
         if conn.zmtp.as_ref().is_some_and(Connection::has_output) {
             conn.closing = true;
-            self.timers.set(Timer::Connection(id), Some(self.now + self.config.linger), self.now);
+            self.set_timer(id, Some(self.now + self.config.linger));
         } else {
             self.release(id);
         }
     }
 
-    fn release(&mut self, id: ConnId) -> Option<Conn> {
-        self.timers.set(Timer::Connection(id), None, self.now);
+    /// Sets, moves or clears a connection's timer.
+    pub(super) fn set_timer(&mut self, id: ConnId, at: Option<Instant>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        self.timers.set(&mut conn.clock, Timer::Connection(id), at, self.now);
+    }
+
+    fn release(&mut self, id: ConnId) -> Option<Box<Conn>> {
+        self.set_timer(id, None);
         self.conns.remove(id)
     }
 
@@ -418,7 +436,7 @@ impl Node {
             }
             return;
         }
-        if let Role::Out(peer_id) = conn.role
+        if let Role::Out(peer_id) = conn.role()
             && written > 0
         {
             self.check_room(peer_id);
@@ -428,13 +446,12 @@ impl Node {
         }
     }
 
-    /// A new record of a peer that has not said HELLO (yet, or again).
+    /// A new record of a peer that has not said HELLO (yet, or again). Its clocks are for the caller to set.
     pub(super) fn introduce(&mut self, id: PeerId, endpoint: Address) {
         let jitter = self.random(900, 1100);
-        let mut peer = Peer::new(endpoint, self.now, jitter);
+        let mut peer = Peer::new(endpoint, &self.stranger, self.now, jitter);
         peer.wrap = self.wraps.get(&id).copied();
         self.peers.insert(id, peer);
-        self.schedule_peer(id);
     }
 }
 

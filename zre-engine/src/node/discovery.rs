@@ -22,7 +22,8 @@ impl Node {
         if !self.listeners.contains_key(&mailbox) {
             return Err(InputError::UnknownListener);
         }
-        self.links.insert(link, Link { address, mailbox });
+        let clock = self.links.remove(&link).map(|old| old.clock).unwrap_or_default();
+        self.links.insert(link, Link { address, mailbox, clock });
         if self.phase == Phase::Running {
             self.beacon(link);
         }
@@ -30,20 +31,21 @@ impl Node {
     }
 
     pub(super) fn link_down(&mut self, link: LinkId) -> Result<(), InputError> {
-        self.links.remove(&link).ok_or(InputError::UnknownLink)?;
-        self.timers.set(Timer::Beacon(link), None, self.now);
+        let mut gone = self.links.remove(&link).ok_or(InputError::UnknownLink)?;
+        self.timers.set(&mut gone.clock, Timer::Beacon(link), None, self.now);
         Ok(())
     }
 
     /// Announces the node on a link, and sees to the next time.
     pub(super) fn beacon(&mut self, link: LinkId) {
         self.announce(link, false);
-        self.timers.set(Timer::Beacon(link), Some(self.now + self.config.interval), self.now);
+        let Some(Link { clock, .. }) = self.links.get_mut(&link) else { return };
+        self.timers.set(clock, Timer::Beacon(link), Some(self.now + self.config.interval), self.now);
     }
 
     /// Sends one beacon on a link: with the mailbox's port, or with 0 for a node that leaves.
     pub(super) fn announce(&mut self, link: LinkId, leaving: bool) {
-        let Some(Link { address, mailbox }) = self.links.get(&link).copied() else { return };
+        let Some(&Link { address, mailbox, .. }) = self.links.get(&link) else { return };
         let port = if leaving { Some(0) } else { self.endpoint_on(address, Some(mailbox)).and_then(|at| at.port()) };
         let Some(port) = port else { return };
         let beacon = Beacon { uuid: self.me.id.into(), port, public_key: None };
@@ -109,8 +111,8 @@ impl Node {
                 Out::Open { .. } => false,
             };
         if stuck && self.phase == Phase::Running {
-            peer.endpoint = endpoint;
             peer.attempts = 0;
+            self.peers.relocate(id, endpoint);
             self.reconnect(id);
         }
     }
@@ -119,7 +121,7 @@ impl Node {
     /// the peer does not contradict.
     fn beacon_of_leaving(&mut self, id: PeerId, from: IpAddr) {
         let Some(peer) = self.peers.get(&id) else { return };
-        if peer.endpoint.ip() != Some(from) {
+        if peer.endpoint().ip() != Some(from) {
             self.statistics.reject_beacon("not the peer's address");
             return;
         }

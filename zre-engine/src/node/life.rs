@@ -21,7 +21,7 @@ use crate::{
     time::Instant,
     zmtp::Connection,
 };
-use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeSet, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 use zre_proto::{limits::STRING_MAX, message::Hello};
 
@@ -110,7 +110,7 @@ impl Node {
             conn.introduced = true;
         }
         self.statistics.messages_received += 1;
-        self.timers.set(Timer::Connection(id), None, now);
+        self.set_timer(id, None);
         match meaning {
             Meaning::Enters => self.enter(id, peer_id, endpoint, introduction),
             Meaning::Answers => self.answered(id, peer_id, introduction),
@@ -119,7 +119,7 @@ impl Node {
             Meaning::Restarted => {
                 log!(debug, "peer {peer_id}: said HELLO anew");
                 self.keep_inbound(id, peer_id);
-                let ending = self.peers.get(&peer_id).and_then(|peer| peer.ending);
+                let ending = self.peers.get(&peer_id).and_then(|peer| peer.ending.as_deref().copied());
                 match ending {
                     Some(ending) => self.exit(peer_id, ending.reason, ending.unsent),
                     None => self.exit(peer_id, ExitReason::Restarted, 0),
@@ -146,33 +146,34 @@ impl Node {
 
     fn enter(&mut self, id: ConnId, peer_id: PeerId, endpoint: Address, introduction: Introduction) {
         let now = self.now;
-        if !self.peers.contains_key(&peer_id) {
+        if self.peers.get(&peer_id).is_none() {
             self.introduce(peer_id, endpoint.clone());
         }
         self.take_inbound(peer_id, id);
         // Whoever else claimed to be this peer before it came has had his chance.
-        let same = |(other, conn): (ConnId, &super::conns::Conn)| {
-            (other != id && conn.role == Role::In(Some(peer_id))).then_some(other)
-        };
-        let others: Vec<_> = self.conns.iter().filter_map(same).collect();
+        let others: Vec<_> = self.conns.claimed_by(peer_id).filter(|other| *other != id).collect();
         for other in others {
             self.close(other, CloseReason::Superseded);
         }
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let elsewhere = peer.endpoint != endpoint && !matches!(peer.out, Out::Open { .. });
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        let elsewhere = *peer.endpoint() != endpoint && !matches!(peer.out, Out::Open { .. });
         if elsewhere {
-            peer.endpoint = endpoint;
+            self.peers.relocate(peer_id, endpoint);
         }
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.ready = true;
         peer.since = now;
         peer.name = introduction.name;
-        peer.headers = Arc::new(introduction.headers);
+        peer.headers = match introduction.headers {
+            none if none.is_empty() => self.stranger.headers.clone(),
+            headers => Arc::new(headers),
+        };
         peer.status = introduction.status;
         peer.next_in = 2;
         // The first HELLO after ours is its answer, and the only one.
         peer.hello_at = None;
         peer.quiet.heard = now;
-        let (name, headers, endpoint) = (peer.name.clone(), peer.headers.clone(), peer.endpoint.clone());
+        let (name, headers, endpoint) = (peer.name.clone(), peer.headers.clone(), peer.endpoint().clone());
         let out = peer.out;
         log!(info, "ENTER {name:?} ({peer_id}) at {endpoint}");
         self.emit(Event::Enter { peer: peer_id, name, headers, endpoint: endpoint.clone() });
@@ -197,7 +198,7 @@ impl Node {
         peer.forget_pings();
         peer.next_in = 2;
         peer.status = introduction.status;
-        let gone: Vec<_> = peer.groups.difference(&introduction.groups).cloned().collect();
+        let gone: Vec<_> = peer.groups.iter().filter(|group| !introduction.groups.contains(*group)).cloned().collect();
         for group in gone {
             self.set_member(peer_id, &group, false);
         }
@@ -210,8 +211,7 @@ impl Node {
 
     /// Another node has said HELLO from the endpoint of a known one: that one is asked whether it still lives.
     fn doubt_predecessor(&mut self, newcomer: PeerId, endpoint: &Address) {
-        let same = |(id, peer): (&PeerId, &Peer)| (*id != newcomer && peer.endpoint == *endpoint).then_some(*id);
-        let predecessors: Vec<_> = self.peers.iter().filter_map(same).collect();
+        let predecessors: Vec<_> = self.peers.at(endpoint).filter(|id| *id != newcomer).collect();
         for id in predecessors {
             match self.peers.get(&id) {
                 Some(peer) if peer.ready && peer.inbound.is_none() => self.exit(id, ExitReason::Replaced, 0),
@@ -273,10 +273,10 @@ impl Node {
         let now = self.now;
         let at_last = now + self.config.introduction;
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.ending = Some(Ending { reason, unsent, until: now + READ_OUT, at_last });
+        peer.ending = Some(Box::new(Ending { reason, unsent, until: now + READ_OUT, at_last }));
         peer.guess = None;
         let alone = peer.inbound.is_none();
-        if peer.full.take().is_some() {
+        if self.full.remove(&id).is_some() {
             // Nobody waits for a queue that is gone.
             self.emit(Event::Room { peer: id });
         }
@@ -294,8 +294,8 @@ impl Node {
     pub(super) fn finish_ending(&mut self, id: PeerId) {
         let now = self.now;
         let Some(peer) = self.peers.get(&id) else { return };
-        let Some(Ending { reason, unsent, .. }) = peer.ending else { return };
-        let (endpoint, ours) = (peer.endpoint.clone(), peer.ours);
+        let Some(Ending { reason, unsent, .. }) = peer.ending.as_deref().copied() else { return };
+        let (endpoint, ours) = (peer.endpoint().clone(), peer.ours);
         // A relation that did not last is begun again more slowly each time.
         let lasted = now.since(peer.since) >= self.config.introduction;
         let attempts = if lasted { 0 } else { peer.attempts };
@@ -330,13 +330,14 @@ impl Node {
     pub(super) fn exit(&mut self, id: PeerId, reason: ExitReason, unsent: usize) {
         // Everything that came before the end comes before EXIT.
         self.read_out(id);
-        let Some(peer) = self.peers.remove(&id) else { return };
-        self.timers.set(Timer::Peer(id), None, self.now);
-        for group in &peer.groups {
+        let Some(mut peer) = self.peers.remove(&id) else { return };
+        self.full.remove(&id);
+        self.timers.set(&mut peer.clock, Timer::Peer(id), None, self.now);
+        for group in peer.groups.iter() {
             self.forget_member(id, group);
         }
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
-        let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held_content();
+        let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held.content();
         self.statistics.unsent += unsent as u64;
         for conn in peer.conns() {
             self.close(conn, CloseReason::Exit(reason));
@@ -352,8 +353,9 @@ impl Node {
 
     /// A peer that never entered is of no interest any more.
     pub(super) fn forget(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.remove(&id) else { return };
-        self.timers.set(Timer::Peer(id), None, self.now);
+        let Some(mut peer) = self.peers.remove(&id) else { return };
+        self.full.remove(&id);
+        self.timers.set(&mut peer.clock, Timer::Peer(id), None, self.now);
         for conn in peer.conns() {
             self.close(conn, CloseReason::Abandoned);
         }
@@ -370,7 +372,7 @@ impl Node {
             log!(debug, "peer {id}: never said HELLO");
             return self.forget(id);
         }
-        if let Some(ending) = peer.ending {
+        if let Some(ending) = &peer.ending {
             if !self.throttled && (now >= ending.until || now >= ending.at_last) {
                 return self.finish_ending(id);
             }
@@ -387,7 +389,7 @@ impl Node {
             self.probe_failed(id, probe.why);
         }
         let Some(peer) = self.peers.get(&id) else { return };
-        if peer.full.is_some_and(|since| now >= since + self.config.send_timeout) {
+        if self.full.get(&id).is_some_and(|since| now >= *since + self.config.send_timeout) {
             return self.exit(id, ExitReason::Slow, 0);
         }
         if peer.orphaned.is_some_and(|since| now >= since + self.config.evasive) {
@@ -402,12 +404,13 @@ impl Node {
 
     /// Sets the timer for the first of a peer's clocks.
     pub(super) fn schedule_peer(&mut self, id: PeerId) {
-        let at = self.peers.get(&id).and_then(|peer| self.next_for(peer));
-        self.timers.set(Timer::Peer(id), at, self.now);
+        let at = self.peers.get(&id).and_then(|peer| self.next_for(id, peer));
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        self.timers.set(&mut peer.clock, Timer::Peer(id), at, self.now);
     }
 
-    fn next_for(&self, peer: &Peer) -> Option<Instant> {
-        if let Some(ending) = peer.ending {
+    fn next_for(&self, id: PeerId, peer: &Peer) -> Option<Instant> {
+        if let Some(ending) = &peer.ending {
             return Some(ending.until.min(ending.at_last)).filter(|_| !self.throttled);
         }
         let introduced = self.introduced_by(peer);
@@ -417,7 +420,7 @@ impl Node {
         };
         let orphaned = peer.orphaned.map(|since| since + self.config.evasive);
         let quiet = Some(self.next_quiet(peer)).filter(|_| peer.ready);
-        let slow = peer.full.map(|since| since + self.config.send_timeout);
+        let slow = self.full.get(&id).map(|since| *since + self.config.send_timeout);
         // An answer would not be heard while we do not read.
         let probe = peer.probe.map(|probe| probe.until).filter(|_| !self.throttled);
         let successor = peer.successor.map(|(_, until)| until).filter(|_| !self.throttled);
@@ -448,7 +451,7 @@ impl Node {
 
     /// The peer whose inbound connection this is.
     pub(super) fn inbound_peer(&self, id: ConnId) -> Option<PeerId> {
-        match self.conns.get(id)?.role {
+        match self.conns.get(id)?.role() {
             Role::In(peer) => peer,
             Role::Out(_) => None,
         }

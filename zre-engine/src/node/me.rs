@@ -10,12 +10,12 @@ use crate::{
     time::Instant,
 };
 use alloc::{collections::BTreeSet, format, string::String, sync::Arc};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use core::{net::IpAddr, net::SocketAddr, time::Duration};
 use rand_core::Rng;
 use uuid::Uuid;
 use zre_proto::{
-    Text,
+    Message, Text,
     limits::{IDENTITY_LEN, IDENTITY_PREFIX, STRING_MAX},
     message::{Body, Hello, Membership},
 };
@@ -31,6 +31,9 @@ pub(super) struct Me {
     pub(super) groups: BTreeSet<Arc<str>>,
     /// Changes of `groups` so far, modulo 256.
     pub(super) status: u8,
+    /// Our HELLO as it was encoded last, for this endpoint: the next peer mostly gets the same. None when it would be
+    /// another now.
+    hello: Option<(Address, Bytes)>,
 }
 
 impl Me {
@@ -45,7 +48,7 @@ impl Me {
             Some(name) => Arc::from(name.as_str()),
             None => Arc::from(&format!("{id}")[..6]),
         };
-        let mut me = Self { id, name, headers: Headers::default(), groups: BTreeSet::new(), status: 0 };
+        let mut me = Self { id, name, headers: Headers::default(), groups: BTreeSet::new(), status: 0, hello: None };
         for (name, value) in &config.headers {
             me.set_header(name, value, &config.limits)?;
         }
@@ -74,6 +77,7 @@ impl Me {
             return Err(ConfigError::HelloTooLarge);
         }
         self.headers = headers;
+        self.hello = None;
         Ok(())
     }
 
@@ -88,14 +92,27 @@ impl Me {
         self.groups.len() < limits.groups && self.hello_len(&self.headers, lengths) <= limits.hello
     }
 
-    pub(super) fn hello(&self, endpoint: &Address) -> Hello {
-        Hello {
+    /// Our HELLO, encoded, with this endpoint in it.
+    pub(super) fn hello(&mut self, endpoint: &Address) -> Bytes {
+        if let Some((at, hello)) = &self.hello
+            && at == endpoint
+        {
+            return hello.clone();
+        }
+        let body = Body::Hello(Hello {
             endpoint: format!("{endpoint}").into(),
             groups: self.groups.iter().map(|group| Text::from(&**group)).collect(),
             status: self.status,
             name: Text::from(&*self.name),
             headers: self.headers.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-        }
+        });
+        let mut octets = BytesMut::new();
+        // Every field was checked where the application gave it.
+        let encoded = Message { sequence: 1, body }.encode(&mut octets);
+        debug_assert_eq!(encoded, Ok(()));
+        let octets = octets.freeze();
+        self.hello = Some((endpoint.clone(), octets.clone()));
+        octets
     }
 }
 
@@ -155,6 +172,7 @@ impl Node {
             self.me.groups.remove(group);
         }
         self.me.status = self.me.status.wrapping_add(1);
+        self.me.hello = None;
         let change = Membership { group: group.into(), status: self.me.status };
         self.tell_all(&if join { Body::Join(change) } else { Body::Leave(change) });
         Ok(true)

@@ -47,15 +47,16 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
+use connect::Profiles;
 use conns::Conns;
 use core::{net::IpAddr, time::Duration};
 use me::Me;
-use peer::Peer;
 pub use peer::PeerInfo;
+use peer::{Peers, Stranger};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 pub use statistics::Statistics;
-use timers::{Timer, Timers};
+use timers::{Clock, Timer, Timers};
 use wrap::Wraps;
 
 /// A shorter stop of the clock is no sleep, however short the time-outs are.
@@ -75,8 +76,13 @@ pub struct Node {
     rng: ChaCha8Rng,
     listeners: BTreeMap<ListenerId, Listener>,
     links: BTreeMap<LinkId, Link>,
+    profiles: Profiles,
     conns: Conns,
-    peers: BTreeMap<PeerId, Peer>,
+    peers: Peers,
+    stranger: Stranger,
+    /// Peers whose queue refused a message for want of room, and since when it has not moved. The application will be
+    /// told when there is room.
+    full: BTreeMap<PeerId, Instant>,
     /// Who is in which group, of those that have entered.
     members: BTreeMap<Arc<str>, BTreeSet<PeerId>>,
     wraps: Wraps,
@@ -89,6 +95,8 @@ pub struct Node {
     throttled: bool,
     encoder: Encoder,
     statistics: Statistics,
+    /// While the node stops: a peer that was found to be waited for.
+    waited_for: Option<PeerId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,10 +113,12 @@ struct Listener {
     advertise: Option<Address>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Link {
     address: IpAddr,
     mailbox: ListenerId,
+    /// Of its next beacon.
+    clock: Clock,
 }
 
 impl Node {
@@ -120,6 +130,7 @@ impl Node {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let me = Me::new(&config, &mut rng)?;
         Ok(Self {
+            profiles: Profiles::new(&config, &me),
             config,
             me,
             phase: Phase::New,
@@ -128,7 +139,9 @@ impl Node {
             listeners: BTreeMap::new(),
             links: BTreeMap::new(),
             conns: Conns::default(),
-            peers: BTreeMap::new(),
+            peers: Peers::default(),
+            stranger: Stranger::default(),
+            full: BTreeMap::new(),
             members: BTreeMap::new(),
             wraps: Wraps::new(),
             timers: Timers::default(),
@@ -138,6 +151,7 @@ impl Node {
             throttled: false,
             encoder: Encoder::default(),
             statistics: Statistics::default(),
+            waited_for: None,
         })
     }
 
@@ -231,6 +245,11 @@ impl Node {
         wanted.min(MOST)
     }
 
+    /// The limits that the node was given.
+    pub fn limits(&self) -> &crate::Limits {
+        &self.config.limits
+    }
+
     /// The node's UUID.
     pub fn uuid(&self) -> PeerId {
         self.me.id
@@ -256,7 +275,7 @@ impl Node {
 
     /// Peers that have entered.
     pub fn peers(&self) -> impl Iterator<Item = PeerId> {
-        self.peers.iter().filter(|(_, peer)| peer.ready).map(|(id, _)| *id)
+        self.peers.iter().filter(|(_, peer)| peer.ready).map(|(id, _)| id)
     }
 
     /// Peers in a group.
@@ -281,14 +300,14 @@ impl Node {
 
     /// What the node has counted.
     pub fn statistics(&self) -> Statistics {
-        let peers = self.peers.values().filter(|peer| peer.ready).count();
+        let peers = self.peers.iter().filter(|(_, peer)| peer.ready).count();
         let queued = self.conns.iter().filter_map(|(_, conn)| conn.zmtp.as_ref()).map(Connection::load);
         Statistics {
             peers,
             strangers: self.peers.len() - peers,
             connections: self.conns.len(),
             events_waiting: self.waiting,
-            send_queues: queued.sum::<usize>() + self.peers.values().map(|peer| peer.held_load).sum::<usize>(),
+            send_queues: queued.sum::<usize>() + self.peers.iter().map(|(_, peer)| peer.held.load()).sum::<usize>(),
             ..self.statistics.clone()
         }
     }

@@ -1,6 +1,9 @@
-//! What a node knows of a peer.
+//! What a node knows of its peers.
 
-use super::wrap::{Guess, Wrap};
+use super::{
+    timers::Clock,
+    wrap::{Guess, Wrap},
+};
 use crate::{
     Address,
     content::Content,
@@ -9,9 +12,12 @@ use crate::{
     time::Instant,
 };
 use alloc::{
-    collections::{BTreeSet, VecDeque},
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    vec::Vec,
 };
+use core::net::IpAddr;
 use zre_proto::message::Body;
 
 /// Another node, from the first sign of it to its EXIT.
@@ -19,11 +25,11 @@ use zre_proto::message::Body;
 pub(super) struct Peer {
     pub(super) name: Arc<str>,
     pub(super) headers: Arc<Headers>,
-    pub(super) groups: BTreeSet<Arc<str>>,
+    pub(super) groups: Groups,
     /// The peer's status as it last said it.
     pub(super) status: u8,
-    /// Where we connect to.
-    pub(super) endpoint: Address,
+    /// Where we connect to. Changed by [`Peers::relocate`] only, which keeps the index.
+    endpoint: Address,
     /// It has said HELLO, and the application has seen ENTER.
     pub(super) ready: bool,
     /// When it was first heard of or, once ready, when it entered.
@@ -53,11 +59,7 @@ pub(super) struct Peer {
     /// It is a node of this implementation, and understands GOODBYE.
     pub(super) ours: bool,
     /// Messages that wait for our HELLO to go out first.
-    pub(super) held: VecDeque<Held>,
-    pub(super) held_load: usize,
-    /// Since when its queue, which refused a message for want of room, has not moved. The application will be told
-    /// when there is room.
-    pub(super) full: Option<Instant>,
+    pub(super) held: HeldBack,
     /// PINGs so far, and PING-OKs.
     pub(super) pings: u64,
     pub(super) pongs: u64,
@@ -66,9 +68,46 @@ pub(super) struct Peer {
     pub(super) quiet: Quiet,
     pub(super) probe: Option<Probe>,
     /// Our connection broke: the relation ends as soon as what the peer has sent is read.
-    pub(super) ending: Option<Ending>,
+    pub(super) ending: Option<Box<Ending>>,
     /// When its connection broke, if it has not come back on another.
     pub(super) orphaned: Option<Instant>,
+    pub(super) clock: Clock,
+}
+
+/// Groups in their order: a list takes less room than a tree, and they are few.
+#[derive(Debug, Default)]
+pub(super) struct Groups(Vec<Arc<str>>);
+
+impl Groups {
+    /// Whether it was not there.
+    pub(super) fn insert(&mut self, group: Arc<str>) -> bool {
+        let place = self.0.binary_search(&group);
+        if let Err(at) = place {
+            self.0.insert(at, group);
+        }
+        place.is_err()
+    }
+
+    /// Whether it was there.
+    pub(super) fn remove(&mut self, group: &Arc<str>) -> bool {
+        let place = self.0.binary_search(group);
+        if let Ok(at) = place {
+            self.0.remove(at);
+        }
+        place.is_ok()
+    }
+
+    pub(super) fn contains(&self, group: &Arc<str>) -> bool {
+        self.0.binary_search(group).is_ok()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> core::slice::Iter<'_, Arc<str>> {
+        self.0.iter()
+    }
 }
 
 /// Our connection to a peer.
@@ -97,6 +136,53 @@ pub(super) struct Held {
     pub(super) body: Body,
     pub(super) content: Content,
     pub(super) load: usize,
+}
+
+/// Messages in their order. Boxed, for there are hardly ever any.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack(Option<Box<(VecDeque<Held>, usize)>>);
+
+impl HeldBack {
+    pub(super) fn push(&mut self, message: Held) {
+        let (messages, load) = &mut **self.0.get_or_insert_default();
+        *load += message.load;
+        messages.push_back(message);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Held> {
+        let (messages, load) = &mut **self.0.as_mut()?;
+        let message = messages.pop_front();
+        *load -= message.as_ref().map_or(0, |message| message.load);
+        if messages.is_empty() {
+            self.0 = None;
+        }
+        message
+    }
+
+    /// Drops the messages without content.
+    pub(super) fn keep_content(&mut self) {
+        let Some(held) = &mut self.0 else { return };
+        let (messages, load) = &mut **held;
+        messages.retain(|held| held.body.has_content());
+        *load = messages.iter().map(|held| held.load).sum();
+        if messages.is_empty() {
+            self.0 = None;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// What they count for in the limit of the queue that they wait for.
+    pub(super) fn load(&self) -> usize {
+        self.0.as_ref().map_or(0, |held| held.1)
+    }
+
+    /// How many have content.
+    pub(super) fn content(&self) -> usize {
+        self.0.as_ref().map_or(0, |held| held.0.iter().filter(|held| held.body.has_content()).count())
+    }
 }
 
 /// The clocks of silence (see `quiet`).
@@ -151,11 +237,11 @@ pub(super) enum ProbeWhy {
 }
 
 impl Peer {
-    pub(super) fn new(endpoint: Address, now: Instant, jitter: u32) -> Self {
+    pub(super) fn new(endpoint: Address, stranger: &Stranger, now: Instant, jitter: u32) -> Self {
         Self {
-            name: Arc::from(""),
-            headers: Arc::default(),
-            groups: BTreeSet::new(),
+            name: stranger.name.clone(),
+            headers: stranger.headers.clone(),
+            groups: Groups::default(),
             status: 0,
             endpoint,
             ready: false,
@@ -172,9 +258,7 @@ impl Peer {
             reintroducing: false,
             hello_at: None,
             ours: false,
-            held: VecDeque::new(),
-            held_load: 0,
-            full: None,
+            held: HeldBack::default(),
             pings: 0,
             pongs: 0,
             confirmed_by: 0,
@@ -182,12 +266,13 @@ impl Peer {
             probe: None,
             ending: None,
             orphaned: None,
+            clock: Clock::default(),
         }
     }
 
-    /// Content that waits for our HELLO to go out first.
-    pub(super) fn held_content(&self) -> usize {
-        self.held.iter().filter(|held| held.body.has_content()).count()
+    /// Where we connect to.
+    pub(super) fn endpoint(&self) -> &Address {
+        &self.endpoint
     }
 
     /// Answers to PINGs may have been lost with a connection of the peer's: none is waited for any more.
@@ -226,6 +311,91 @@ impl Peer {
     }
 }
 
+/// What is told of somebody who has not said anything: shared, for there may be many.
+#[derive(Debug, Default)]
+pub(super) struct Stranger {
+    pub(super) name: Arc<str>,
+    pub(super) headers: Arc<Headers>,
+}
+
+/// The peers of a node, found by UUID and by where we connect to.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    /// Boxed: a B-tree leaves a third of its places empty.
+    by_id: BTreeMap<PeerId, Box<Peer>>,
+    by_place: BTreeSet<(u64, PeerId)>,
+}
+
+impl Peers {
+    pub(super) fn insert(&mut self, id: PeerId, peer: Peer) {
+        self.remove(&id);
+        self.by_place.insert((place(&peer.endpoint), id));
+        self.by_id.insert(id, Box::new(peer));
+    }
+
+    pub(super) fn remove(&mut self, id: &PeerId) -> Option<Box<Peer>> {
+        let peer = self.by_id.remove(id)?;
+        self.by_place.remove(&(place(&peer.endpoint), *id));
+        Some(peer)
+    }
+
+    /// From now on we connect to a peer there.
+    pub(super) fn relocate(&mut self, id: PeerId, endpoint: Address) {
+        let Some(peer) = self.by_id.get_mut(&id) else { return };
+        self.by_place.remove(&(place(&peer.endpoint), id));
+        self.by_place.insert((place(&endpoint), id));
+        peer.endpoint = endpoint;
+    }
+
+    /// Who is connected to there, in the order of their UUIDs.
+    pub(super) fn at(&self, endpoint: &Address) -> impl Iterator<Item = PeerId> {
+        let place = place(endpoint);
+        let (first, last) = (PeerId::from_octets([0; 16]), PeerId::from_octets([0xFF; 16]));
+        let near = self.by_place.range((place, first)..=(place, last)).map(|(_, id)| *id);
+        near.filter(|id| self.by_id.get(id).is_some_and(|peer| peer.endpoint == *endpoint))
+    }
+
+    pub(super) fn get(&self, id: &PeerId) -> Option<&Peer> {
+        self.by_id.get(id).map(|peer| &**peer)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &PeerId) -> Option<&mut Peer> {
+        self.by_id.get_mut(id).map(|peer| &mut **peer)
+    }
+
+    /// All of them, in the order of their UUIDs.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+        self.by_id.iter().map(|(id, peer)| (*id, &**peer))
+    }
+
+    /// All UUIDs in their order, from this one on and then from the first.
+    pub(super) fn from(&self, id: PeerId) -> impl Iterator<Item = PeerId> {
+        self.by_id.range(id..).chain(self.by_id.range(..id)).map(|(id, _)| *id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// A number for an endpoint, which takes less room in an index: its own for IPv4, one that it may share for others.
+fn place(endpoint: &Address) -> u64 {
+    match endpoint {
+        Address::Tcp(at) => match at.ip() {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()) << 16 | u64::from(at.port()),
+            IpAddr::V6(ip) => {
+                let bits = ip.to_bits();
+                ((bits >> 64) as u64 ^ bits as u64).rotate_left(16) ^ u64::from(at.port())
+            }
+        },
+        _ => 0,
+    }
+}
+
 /// A peer that has entered, as the application sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerInfo<'a> {
@@ -257,5 +427,34 @@ impl<'a> PeerInfo<'a> {
     /// The groups that it is in.
     pub fn groups(&self) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
         self.peer.groups.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    proptest! {
+        #[test]
+        fn who_is_at_an_endpoint_is_what_a_look_at_all_peers_finds(steps in vec((0u8..3, 0u8..6, 0usize..5), 0..60)) {
+            let endpoints = ["tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://[::1]:1", "tcp://[0:0:0:1::]:1", "tcp://host:1"];
+            let endpoints = endpoints.map(|text| text.parse::<Address>().unwrap());
+            let mut peers = Peers::default();
+            for (step, number, endpoint) in steps {
+                let (id, endpoint) = (PeerId::from_octets([number; 16]), endpoints[endpoint].clone());
+                match step {
+                    0 => peers.insert(id, Peer::new(endpoint, &Stranger::default(), Instant::ZERO, 1000)),
+                    1 => peers.relocate(id, endpoint),
+                    _ => drop(peers.remove(&id)),
+                }
+                for endpoint in &endpoints {
+                    let there = |(id, peer): (PeerId, &Peer)| (peer.endpoint == *endpoint).then_some(id);
+                    let found: Vec<_> = peers.iter().filter_map(there).collect();
+                    prop_assert_eq!(peers.at(endpoint).collect::<Vec<_>>(), found);
+                }
+                prop_assert_eq!(peers.by_place.len(), peers.len());
+            }
+        }
     }
 }

@@ -58,7 +58,7 @@ impl Node {
             let peer = self.inbound_peer(id).and_then(|peer| self.peers.get(&peer));
             peer.is_some_and(|peer| peer.contender == Some(id) || peer.successor.is_some_and(|(conn, _)| conn == id))
         };
-        let known = self.conns.iter().filter(|(_, conn)| matches!(conn.role, Role::In(Some(_))));
+        let known = self.conns.iter().filter(|(_, conn)| matches!(conn.role(), Role::In(Some(_))));
         known.map(|(id, _)| id).filter(|id| !waits(*id)).collect()
     }
 }

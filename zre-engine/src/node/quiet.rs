@@ -160,7 +160,7 @@ impl Node {
     /// Starts the clocks of all peers anew, after a time in which we did not listen.
     pub(super) fn restart_clocks(&mut self) {
         let now = self.now;
-        let all: alloc::vec::Vec<_> = self.peers.keys().copied().collect();
+        let all: alloc::vec::Vec<_> = self.peers.iter().map(|(id, _)| id).collect();
         for id in all {
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.quiet = Quiet { beacon: peer.quiet.beacon, ..Quiet::new(now, peer.quiet.jitter) };

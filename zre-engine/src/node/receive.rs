@@ -39,6 +39,7 @@ impl Node {
     /// Takes what a connection has received, as long as the application keeps up.
     pub(super) fn resume(&mut self, id: ConnId) {
         while let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.reading && !conn.closing) {
+            let role = conn.role();
             let Some(zmtp) = conn.zmtp.as_mut() else { return };
             let silent = !zmtp.has_output();
             let progress = zmtp.poll(self.now);
@@ -50,7 +51,7 @@ impl Node {
                 Ok(Some(Progress::Message(frames))) => self.message(id, frames),
                 Err(why) => self.fail(id, why),
                 Ok(None) => {
-                    let (role, in_message, ended) = (conn.role, zmtp.is_in_message(), conn.ended);
+                    let (in_message, ended) = (zmtp.is_in_message(), conn.ended);
                     if let Role::In(Some(peer)) = role
                         && in_message
                     {
@@ -68,7 +69,7 @@ impl Node {
 
     fn message(&mut self, id: ConnId, mut frames: Content) {
         let Some(conn) = self.conns.get(id) else { return };
-        let Role::In(Some(peer_id)) = conn.role else { return self.violation(id, Violation::WrongDirection) };
+        let Role::In(Some(peer_id)) = conn.role() else { return self.violation(id, Violation::WrongDirection) };
         let Some((first, content)) = frames.split_first() else { return };
         let message = match Message::decode(first) {
             Ok(message) => message,
@@ -152,6 +153,8 @@ impl Node {
     /// Puts a peer into a group or takes it out; the application is told of a change.
     pub(super) fn set_member(&mut self, peer_id: PeerId, group: &Arc<str>, join: bool) {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        // All peers in a group share its name.
+        let group = self.members.get_key_value(group).map_or(group, |(group, _)| group);
         let changed = if join { peer.groups.insert(group.clone()) } else { peer.groups.remove(group) };
         if !changed {
             return;

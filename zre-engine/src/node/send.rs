@@ -8,6 +8,7 @@ use super::{
     peer::{Held, Peer},
 };
 use crate::{
+    Address,
     action::Action,
     content::Content,
     error::SendError,
@@ -118,26 +119,22 @@ impl Node {
     pub(super) fn load(&self, id: PeerId) -> usize {
         let Some(peer) = self.peers.get(&id) else { return 0 };
         let queue = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
-        peer.held_load + queue.map_or(0, Connection::load)
+        peer.held.load() + queue.map_or(0, Connection::load)
     }
 
     fn set_full(&mut self, id: PeerId) {
         let now = self.now;
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.full.get_or_insert(now);
-        }
+        self.full.entry(id).or_insert(now);
         self.schedule_peer(id);
     }
 
     /// Octets were written to a peer: a full queue has moved, and may have room again.
     pub(super) fn check_room(&mut self, id: PeerId) {
         let now = self.now;
-        let Some(full) = self.peers.get_mut(&id).and_then(|peer| peer.full.as_mut()) else { return };
+        let Some(full) = self.full.get_mut(&id) else { return };
         *full = now;
         if self.load(id) <= self.config.limits.send_queue / 2 {
-            if let Some(peer) = self.peers.get_mut(&id) {
-                peer.full = None;
-            }
+            self.full.remove(&id);
             self.emit(Event::Room { peer: id });
         }
     }
@@ -160,27 +157,26 @@ impl Node {
             peer.confirmed_by = peer.pings + 1;
         }
         match peer.open() {
-            Some(conn) if !peer.must_guess() => self.put(id, conn, body),
+            Some(conn) if !peer.must_guess() => self.put(id, conn, body.name(), body.has_content()),
             open => {
                 if let Some(conn) = open {
                     self.guess_wrap(id, conn);
                 }
                 let Some(peer) = self.peers.get_mut(&id) else { return };
                 let load = self.encoder.octets() + MESSAGE_COST;
-                peer.held_load += load;
-                peer.held.push_back(Held { body: body.clone(), content: content.clone(), load });
+                peer.held.push(Held { body: body.clone(), content: content.clone(), load });
             }
         }
     }
 
     /// Queues the message in the encoder on a connection, with the next number.
-    fn put(&mut self, id: PeerId, conn_id: ConnId, body: &Body) {
+    fn put(&mut self, id: PeerId, conn_id: ConnId, name: &'static str, counts: bool) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let number = peer.take_number();
-        log!(trace, "peer {id}: sending {} number {number}", body.name());
+        log!(trace, "peer {id}: sending {name} number {number}");
         self.encoder.set_sequence(number);
         let encoder = core::mem::take(&mut self.encoder);
-        self.put_encoded(conn_id, &encoder, body.has_content());
+        self.put_encoded(conn_id, &encoder, counts);
         self.encoder = encoder;
     }
 
@@ -195,12 +191,12 @@ impl Node {
     }
 
     /// The first message on a new connection. What was held of JOIN and LEAVE is in it.
-    pub(super) fn send_hello(&mut self, id: PeerId, conn: ConnId, hello: &Body) {
-        self.encode(hello, &[]);
-        self.put(id, conn, hello);
+    pub(super) fn send_hello(&mut self, id: PeerId, conn: ConnId, endpoint: &Address) {
+        let hello = self.me.hello(endpoint);
+        self.encoder.start(&hello, Some(SEQUENCE_AT), 0);
+        self.put(id, conn, "HELLO", false);
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.held.retain(|held| held.body.has_content());
-            peer.held_load = peer.held.iter().map(|held| held.load).sum();
+            peer.held.keep_content();
         }
     }
 
@@ -211,16 +207,14 @@ impl Node {
             if peer.must_guess() {
                 return Some((conn, None));
             }
-            let held = peer.held.pop_front()?;
-            peer.held_load -= held.load;
-            Some((conn, Some(held)))
+            peer.held.pop().map(|held| (conn, Some(held)))
         }) {
             let Some(held) = held else {
                 self.guess_wrap(id, conn);
                 break;
             };
             self.encode(&held.body, &held.content);
-            self.put(id, conn, &held.body);
+            self.put(id, conn, held.body.name(), held.body.has_content());
             if held.body.has_content()
                 && let Some(peer) = self.peers.get_mut(&id)
             {
@@ -235,7 +229,7 @@ impl Node {
 
     /// Tells a change of membership to all peers, those included whose HELLO we have not heard but who have ours.
     pub(super) fn tell_all(&mut self, body: &Body) {
-        let ids: Vec<_> = self.peers.keys().copied().collect();
+        let ids: Vec<_> = self.peers.iter().map(|(id, _)| id).collect();
         self.encode(body, &[]);
         for id in ids {
             let told = self.peers.get(&id).is_some_and(|peer| matches!(peer.out, super::peer::Out::Open { .. }));

@@ -6,7 +6,7 @@
 use super::{
     Node, Phase,
     peer::{Out, Peer},
-    timers::Timer,
+    timers::{Clock, Timer},
 };
 use crate::{
     error::CloseReason,
@@ -31,8 +31,9 @@ impl Node {
             Phase::Running => self.phase = Phase::Stopping,
         }
         log!(debug, "node stops");
-        self.timers.set(Timer::Linger, Some(self.now + self.config.linger), self.now);
-        let strangers: Vec<_> = self.peers.iter().filter(|(_, peer)| !peer.ready).map(|(id, _)| *id).collect();
+        // Set once, and never moved.
+        self.timers.set(&mut Clock::default(), Timer::Linger, Some(self.now + self.config.linger), self.now);
+        let strangers: Vec<_> = self.peers.iter().filter(|(_, peer)| !peer.ready).map(|(id, _)| id).collect();
         for id in strangers {
             self.forget(id);
         }
@@ -54,7 +55,12 @@ impl Node {
             let reachable = peer.is_some_and(|peer| matches!(peer.out, Out::Open { .. } | Out::Connecting { .. }));
             reachable && (self.load(id) > 0 || peer.is_some_and(Peer::is_unconfirmed))
         };
-        if !self.peers.keys().any(|id| owed(*id)) {
+        // This is asked for each octet written and each PING-OK. So whoever was found owed last time is asked first, and
+        // the search goes on from there: one round in all, not one for each time.
+        let from = self.waited_for.unwrap_or(PeerId::from_octets([0; 16]));
+        let found = self.peers.from(from).find(|id| owed(*id));
+        self.waited_for = found;
+        if found.is_none() {
             self.finish_stop();
         }
     }
@@ -65,7 +71,7 @@ impl Node {
             return;
         }
         self.phase = Phase::Stopped;
-        let peers: Vec<_> = self.peers.keys().copied().collect();
+        let peers: Vec<_> = self.peers.iter().map(|(id, _)| id).collect();
         for id in &peers {
             self.part(*id);
         }
@@ -75,6 +81,7 @@ impl Node {
         }
         self.timers.clear();
         self.peers.clear();
+        self.full.clear();
         self.members.clear();
         let rest: Vec<_> = self.conns.iter().map(|(id, _)| id).collect();
         for id in rest {
@@ -87,7 +94,7 @@ impl Node {
     fn part(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id).filter(|peer| peer.ready) else { return };
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
-        let unsent = queued.map_or(0, Connection::unsent) + peer.held_content();
+        let unsent = queued.map_or(0, Connection::unsent) + peer.held.content();
         let name = peer.name.clone();
         // Programs that do not know GOODBYE drop whoever says it.
         if peer.ours && peer.open().is_some() {

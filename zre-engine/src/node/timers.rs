@@ -8,8 +8,8 @@ use crate::{
     id::{ConnId, LinkId, PeerId},
     time::Instant,
 };
-use alloc::collections::{BTreeMap, BTreeSet};
-use core::time::Duration;
+use alloc::collections::BTreeSet;
+use core::{num::NonZeroU64, time::Duration};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -30,31 +30,39 @@ impl Timer {
     }
 }
 
+/// What a timer was last set to. Whoever has the timer keeps it, so that no second index is needed; once the timer has
+/// fired it is in the past, and means nothing.
+#[derive(Debug, Default)]
+pub(super) struct Clock(Option<NonZeroU64>);
+
+impl Clock {
+    fn get(&self) -> Option<Instant> {
+        self.0.map(|at| Instant::from_nanos(at.get()))
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     by_time: BTreeSet<(Instant, Timer)>,
-    by_timer: BTreeMap<Timer, Instant>,
     first: Option<(Instant, Timer)>,
 }
 
 impl Timers {
-    /// Sets, moves or (with `None`) clears a timer. It fires after `now`, so that nobody waits for what has passed.
-    pub(super) fn set(&mut self, timer: Timer, at: Option<Instant>, now: Instant) {
+    /// Sets, moves or (with `None`) clears a timer, whose clock this is. It fires after `now`, so that nobody waits for
+    /// what has passed.
+    pub(super) fn set(&mut self, clock: &mut Clock, timer: Timer, at: Option<Instant>, now: Instant) {
         let at = at.map(|at| at.max(now + Duration::from_nanos(1)));
-        let old = match at {
-            Some(at) => self.by_timer.insert(timer, at),
-            None => self.by_timer.remove(&timer),
-        };
-        if old == at {
-            return;
+        let old = clock.get().filter(|old| Some(*old) != at);
+        clock.0 = at.and_then(|at| NonZeroU64::new(at.as_nanos()));
+        let old = old.filter(|old| self.by_time.remove(&(*old, timer)));
+        let new = at.map(|at| (at, timer)).filter(|new| self.by_time.insert(*new));
+        // Nearly always another timer is the first, before and after.
+        if old.is_some() && self.first.is_some_and(|(_, first)| first == timer) {
+            self.first = self.by_time.first().copied();
+        } else if new.is_some_and(|new| self.first.is_none_or(|first| new < first)) {
+            self.first = new;
         }
-        if let Some(old) = old {
-            self.by_time.remove(&(old, timer));
-        }
-        if let Some(at) = at {
-            self.by_time.insert((at, timer));
-        }
-        self.first = self.by_time.first().copied();
+        debug_assert_eq!(self.first, self.by_time.first().copied());
     }
 
     pub(super) fn next(&self) -> Option<Deadline> {
@@ -64,7 +72,8 @@ impl Timers {
     /// Takes the first timer that is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
         let (_, timer) = self.first.filter(|(at, _)| *at <= now)?;
-        self.set(timer, None, now);
+        self.by_time.pop_first();
+        self.first = self.by_time.first().copied();
         Some(timer)
     }
 

@@ -10,14 +10,13 @@ use crate::{
     error::{CloseReason, Violation},
     time::Instant,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
-use smallvec::SmallVec;
 use zre_proto::zmtp::{Command, Frame, FrameDecoder, FrameHeader, Greeting, GreetingDecoder, Metadata};
 
 /// How many PONGs may wait: a peer that asks without reading gets no more.
-const PONGS_WAITING: usize = 64;
+const PONGS_WAITING: u32 = 64;
 
 /// The longest time to live that a PING may carry, in tenths of a second: libzmq overflows beyond it and closes.
 const TTL_MAX: u128 = 655;
@@ -124,7 +123,8 @@ pub enum Progress {
 
 #[derive(Debug)]
 enum Stage {
-    Greeting(GreetingDecoder, Bytes),
+    /// With what has come and was not looked at yet. Boxed: it is large, and soon over.
+    Greeting(Box<(GreetingDecoder, Bytes)>),
     Handshake(Handshake),
     Ready,
     Failed,
@@ -133,16 +133,16 @@ enum Stage {
 /// A ZMTP connection over any stream of octets.
 #[derive(Debug)]
 pub struct Connection {
-    config: ConnectionConfig,
+    config: Arc<ConnectionConfig>,
     stage: Stage,
     /// Greeting and handshake: goes out before everything else.
     opening: SendQueue,
     traffic: SendQueue,
     decoder: FrameDecoder,
     /// The frames of a message that is not complete, and the octets of all but the first.
-    frames: SmallVec<[Bytes; 2]>,
+    frames: Vec<Bytes>,
     content: usize,
-    pongs: usize,
+    pongs: u32,
     peer_minor: u8,
     deadline: Option<Instant>,
     heard: Instant,
@@ -150,18 +150,19 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A connection over a stream that stands now.
-    pub fn new(config: ConnectionConfig, now: Instant) -> Self {
+    /// A connection over a stream that stands now. Many connections can share one configuration (`Arc`).
+    pub fn new(config: impl Into<Arc<ConnectionConfig>>, now: Instant) -> Self {
+        let config = config.into();
         let mut opening = SendQueue::default();
         opening.push_octets(&Greeting::NULL.encode());
         Self {
             deadline: Some(now + config.handshake),
             decoder: FrameDecoder::new(config.command_limit),
             config,
-            stage: Stage::Greeting(GreetingDecoder::default(), Bytes::new()),
+            stage: Stage::Greeting(Box::default()),
             opening,
             traffic: SendQueue::default(),
-            frames: SmallVec::new(),
+            frames: Vec::new(),
             content: 0,
             pongs: 0,
             peer_minor: 0,
@@ -174,8 +175,12 @@ impl Connection {
     pub fn receive(&mut self, now: Instant, data: Bytes) {
         self.heard = now;
         match &mut self.stage {
-            Stage::Greeting(_, waiting) if waiting.is_empty() => *waiting = data,
-            Stage::Greeting(_, waiting) => {
+            Stage::Greeting(greeting) => {
+                let (_, waiting) = &mut **greeting;
+                if waiting.is_empty() {
+                    *waiting = data;
+                    return;
+                }
                 let mut joined = BytesMut::with_capacity(waiting.len() + data.len());
                 joined.extend_from_slice(waiting);
                 joined.extend_from_slice(&data);
@@ -198,7 +203,8 @@ impl Connection {
     }
 
     fn try_poll(&mut self, now: Instant) -> Result<Option<Progress>, Violation> {
-        if let Stage::Greeting(decoder, waiting) = &mut self.stage {
+        if let Stage::Greeting(greeting) = &mut self.stage {
+            let (decoder, waiting) = &mut **greeting;
             let (taken, greeting) = decoder.decode(waiting)?;
             let rest = waiting.split_off(taken);
             waiting.clear();
@@ -212,7 +218,10 @@ impl Connection {
             }
         }
         while !matches!(self.stage, Stage::Failed) {
-            let Some(frame) = self.decoder.next_frame()? else { return Ok(None) };
+            let Some(frame) = self.decoder.next_frame()? else {
+                self.let_go_of_chunk();
+                return Ok(None);
+            };
             if let Some(progress) = self.frame(now, frame)? {
                 return Ok(Some(progress));
             }
@@ -249,13 +258,30 @@ impl Connection {
         } else {
             Bytes::copy_from_slice(&frame.body)
         };
+        if !frame.more && self.frames.is_empty() {
+            self.decoder.set_limit(self.config.first_frame_limit);
+            return Ok(Some(Progress::Message(body.into())));
+        }
+        if self.frames.is_empty() {
+            // Nearly all messages of several frames have two; the message takes this memory over.
+            self.frames.reserve_exact(2);
+        }
         self.frames.push(body);
         if frame.more {
             self.decoder.set_limit(self.config.content_limit - self.content);
             return Ok(None);
         }
         self.decoder.set_limit(self.config.first_frame_limit);
-        Ok(Some(Progress::Message(self.frames.drain(..).collect())))
+        Ok(Some(Progress::Message(core::mem::take(&mut self.frames).into())))
+    }
+
+    /// The small first frame of a message whose rest is still to come must not keep its whole chunk in memory until then.
+    fn let_go_of_chunk(&mut self) {
+        if let Some(first) = self.frames.first_mut()
+            && first.len() * 4 < self.decoder.chunk_len()
+        {
+            *first = Bytes::copy_from_slice(first);
+        }
     }
 
     fn command(&mut self, command: Command) -> Result<(), Violation> {
@@ -341,7 +367,7 @@ impl Connection {
     /// How many octets the greeting or frame in progress still wants, as far as that is known.
     pub fn wanted(&self) -> usize {
         match &self.stage {
-            Stage::Greeting(decoder, _) => decoder.missing(),
+            Stage::Greeting(greeting) => greeting.0.missing(),
             Stage::Handshake(_) | Stage::Ready => self.decoder.wanted(),
             Stage::Failed => 0,
         }

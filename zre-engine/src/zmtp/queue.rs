@@ -1,7 +1,7 @@
 //! Octets that wait to be written, packed so that a burst of small messages is one write.
 
 use super::encoder::{Encoder, Part};
-use alloc::collections::VecDeque;
+use alloc::{boxed::Box, collections::VecDeque};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Packed octets are sealed at this length, so that memory is given back as they are written.
@@ -10,8 +10,16 @@ const SEAL_AT: usize = 64 << 10;
 /// What each message counts for beyond its octets: the bookkeeping it costs.
 pub(crate) const MESSAGE_COST: usize = 64;
 
+/// What waits to be written on one connection.
+///
+/// Its memory is kept for the next messages while content flows. A queue that is written to its end with nothing but
+/// greetings, commands and control messages since it was last empty gives its memory back: of a thousand connections
+/// most are quiet.
 #[derive(Debug, Default)]
-pub(crate) struct SendQueue {
+pub(crate) struct SendQueue(Option<Box<Backlog>>);
+
+#[derive(Debug, Default)]
+struct Backlog {
     sealed: VecDeque<Bytes>,
     /// The end of the queue, still growing.
     open: BytesMut,
@@ -21,54 +29,54 @@ pub(crate) struct SendQueue {
     position: u64,
     /// Where each message that counts and is not wholly written ends, as a position.
     ends: VecDeque<u64>,
+    /// Whether there was a message that counts since the queue was last empty.
+    flowing: bool,
 }
 
 impl SendQueue {
     pub(crate) fn is_empty(&self) -> bool {
-        self.octets == 0
+        self.0.as_ref().is_none_or(|backlog| backlog.octets == 0)
     }
 
     /// Messages that count and are not wholly written.
     pub(crate) fn messages(&self) -> usize {
-        self.ends.len()
+        self.0.as_ref().map_or(0, |backlog| backlog.ends.len())
     }
 
     /// What the queue counts for in its limit.
     pub(crate) fn load(&self) -> usize {
-        self.octets + MESSAGE_COST * self.ends.len()
+        self.0.as_ref().map_or(0, |backlog| backlog.octets + MESSAGE_COST * backlog.ends.len())
     }
 
     /// Adds octets that are no message: greetings and commands.
     pub(crate) fn push_octets(&mut self, octets: &[u8]) {
-        self.open.reserve(octets.len());
-        self.open.put_slice(octets);
-        self.count(octets.len());
-        if self.open.len() >= SEAL_AT {
-            self.seal();
-        }
+        self.0.get_or_insert_default().push_octets(octets);
     }
 
     /// Adds a message; `counts` says whether somebody would miss it.
     pub(crate) fn push(&mut self, message: &Encoder, counts: bool) {
+        let backlog = self.0.get_or_insert_default();
         for part in message.parts() {
             match part {
-                Part::Packed(octets) => self.push_octets(octets),
+                Part::Packed(octets) => backlog.push_octets(octets),
                 Part::Shared(payload) => {
-                    self.seal();
-                    self.sealed.push_back(payload.clone());
-                    self.count(payload.len());
+                    backlog.seal();
+                    backlog.sealed.push_back(payload.clone());
+                    backlog.count(payload.len());
                 }
             }
         }
         if counts {
-            self.ends.push_back(self.position);
+            backlog.ends.push_back(backlog.position);
+            backlog.flowing = true;
         }
     }
 
     /// Fills `chunks` from the front of the queue; how many it filled.
     pub(crate) fn transmit<'a>(&'a self, chunks: &mut [&'a [u8]]) -> usize {
-        let open = Some(&self.open[..]).filter(|open| !open.is_empty());
-        let waiting = self.sealed.iter().map(|sealed| &sealed[..]).chain(open);
+        let Some(backlog) = &self.0 else { return 0 };
+        let open = Some(&backlog.open[..]).filter(|open| !open.is_empty());
+        let waiting = backlog.sealed.iter().map(|sealed| &sealed[..]).chain(open);
         let mut filled = 0;
         for (chunk, octets) in chunks.iter_mut().zip(waiting) {
             *chunk = octets;
@@ -79,6 +87,31 @@ impl SendQueue {
 
     /// Forgets `written` octets from the front; how many of them the queue did not have.
     pub(crate) fn advance(&mut self, written: usize) -> usize {
+        let Some(backlog) = &mut self.0 else { return written };
+        let excess = backlog.advance(written);
+        if backlog.octets == 0 && !core::mem::take(&mut backlog.flowing) {
+            self.0 = None;
+        }
+        excess
+    }
+
+    /// Forgets everything; how many messages were not wholly written.
+    pub(crate) fn clear(&mut self) -> usize {
+        self.0.take().map_or(0, |backlog| backlog.ends.len())
+    }
+}
+
+impl Backlog {
+    fn push_octets(&mut self, octets: &[u8]) {
+        self.open.reserve(octets.len());
+        self.open.put_slice(octets);
+        self.count(octets.len());
+        if self.open.len() >= SEAL_AT {
+            self.seal();
+        }
+    }
+
+    fn advance(&mut self, written: usize) -> usize {
         let mut left = written.min(self.octets);
         self.octets -= left;
         let excess = written - left;
@@ -99,13 +132,6 @@ impl SendQueue {
         excess
     }
 
-    /// Forgets everything; how many messages were not wholly written.
-    pub(crate) fn clear(&mut self) -> usize {
-        let unsent = self.ends.len();
-        *self = Self { position: self.position, ..Self::default() };
-        unsent
-    }
-
     fn seal(&mut self) {
         if !self.open.is_empty() {
             self.sealed.push_back(self.open.split().freeze());
@@ -120,7 +146,6 @@ impl SendQueue {
 
 #[cfg(test)]
 mod tests {
-    extern crate std;
     use super::*;
     use proptest::prelude::*;
     use std::{vec, vec::Vec};
@@ -181,5 +206,22 @@ mod tests {
         assert_eq!(chunks[1].as_ptr(), payload.as_ptr());
         assert_eq!(chunks[3].as_ptr(), payload.as_ptr());
         assert_eq!(queue.clear(), 2);
+    }
+
+    #[test]
+    fn memory_stays_while_content_flows_and_goes_when_it_is_quiet() {
+        let mut encoder = Encoder::default();
+        let mut queue = SendQueue::default();
+        queue.push_octets(b"a greeting");
+        assert_eq!(queue.advance(10), 0);
+        assert!(queue.0.is_none());
+        message(&mut encoder, 10, 0);
+        queue.push(&encoder, true);
+        assert_eq!(queue.advance(encoder.octets()), 0);
+        assert!(queue.0.is_some());
+        queue.push(&encoder, false);
+        assert_eq!(queue.advance(encoder.octets() + 1), 1);
+        assert!(queue.0.is_none());
+        assert_eq!(queue.advance(2), 2);
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     error::{DecodeError, Fault},
     limits::FRAME_HEADER_MAX,
 };
+use alloc::boxed::Box;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 const MORE: u8 = 1;
@@ -94,26 +95,25 @@ pub struct FrameDecoder {
     /// The length of the chunk before anything was taken from it.
     chunk_len: usize,
     limit: usize,
-    header: [u8; FRAME_HEADER_MAX],
-    header_len: usize,
-    /// The frame whose body is incomplete, and what there is of it.
-    partial: Option<(FrameHeader, BytesMut)>,
+    /// The frame in progress. Boxed, so that the many connections that are between frames stay small.
+    partial: Option<Box<Partial>>,
     /// Octets taken since the beginning, for errors.
     position: usize,
+}
+
+/// A frame that spans chunks.
+#[derive(Debug)]
+enum Partial {
+    /// So many octets of its header.
+    Header([u8; FRAME_HEADER_MAX], usize),
+    /// Its header, and what there is of its body.
+    Body(FrameHeader, BytesMut),
 }
 
 impl FrameDecoder {
     /// A decoder that refuses frames of more than `limit` octets.
     pub const fn new(limit: usize) -> Self {
-        Self {
-            chunk: Bytes::new(),
-            chunk_len: 0,
-            limit,
-            header: [0; FRAME_HEADER_MAX],
-            header_len: 0,
-            partial: None,
-            position: 0,
-        }
+        Self { chunk: Bytes::new(), chunk_len: 0, limit, partial: None, position: 0 }
     }
 
     /// Sets the limit for frames whose header has not been read yet.
@@ -142,19 +142,20 @@ impl FrameDecoder {
 
     /// How many octets the frame in progress still wants, as far as that is known; 0 between frames.
     pub fn wanted(&self) -> usize {
-        match &self.partial {
-            Some((header, body)) => clamp(header.size).saturating_sub(body.len()),
-            None if self.header_len == 0 => 0,
-            None if self.header[0] & LONG != 0 => FRAME_HEADER_MAX - self.header_len,
-            None => 2 - self.header_len,
+        match self.partial.as_deref() {
+            Some(Partial::Body(header, body)) => clamp(header.size).saturating_sub(body.len()),
+            Some(Partial::Header(octets, filled)) if octets[0] & LONG != 0 => FRAME_HEADER_MAX - filled,
+            Some(Partial::Header(_, filled)) => 2 - filled,
+            None => 0,
         }
     }
 
     /// Whether the frame in progress, of which some octets have come, is part of a message rather than a command.
     pub fn is_in_message(&self) -> bool {
-        match &self.partial {
-            Some((header, _)) => !header.command,
-            None => self.header_len > 0 && self.header[0] & COMMAND == 0,
+        match self.partial.as_deref() {
+            Some(Partial::Body(header, _)) => !header.command,
+            Some(Partial::Header(octets, _)) => octets[0] & COMMAND == 0,
+            None => false,
         }
     }
 
@@ -162,29 +163,31 @@ impl FrameDecoder {
     ///
     /// After an error the stream cannot be read further.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
-        if self.partial.is_none() {
-            let Some(header) = self.next_header()? else { return Ok(None) };
-            let size = clamp(header.size);
-            if self.chunk.len() >= size {
-                return Ok(Some(Frame { more: header.more, command: header.command, body: self.take(size) }));
+        if let Some(Partial::Body(header, body)) = self.partial.as_deref_mut() {
+            let missing = clamp(header.size) - body.len();
+            let arrived = self.chunk.split_to(missing.min(self.chunk.len()));
+            self.position += arrived.len();
+            if body.capacity() - body.len() < arrived.len() {
+                body.reserve(missing.min(body.len().max(arrived.len())));
             }
-            let mut body = BytesMut::with_capacity(size.min(2 * self.chunk.len()));
-            body.put_slice(&self.take(self.chunk.len()));
-            self.partial = Some((header, body));
-            return Ok(None);
+            body.put_slice(&arrived);
+            if arrived.len() < missing {
+                return Ok(None);
+            }
+            let body = core::mem::take(body).freeze();
+            let frame = Frame { more: header.more, command: header.command, body };
+            self.partial = None;
+            return Ok(Some(frame));
         }
-        let Some((header, mut body)) = self.partial.take() else { return Ok(None) };
-        let missing = clamp(header.size) - body.len();
-        let arrived = self.take(missing.min(self.chunk.len()));
-        if body.capacity() - body.len() < arrived.len() {
-            body.reserve(missing.min(body.len().max(arrived.len())));
+        let Some(header) = self.next_header()? else { return Ok(None) };
+        let size = clamp(header.size);
+        if self.chunk.len() >= size {
+            return Ok(Some(Frame { more: header.more, command: header.command, body: self.take(size) }));
         }
-        body.put_slice(&arrived);
-        if arrived.len() < missing {
-            self.partial = Some((header, body));
-            return Ok(None);
-        }
-        Ok(Some(Frame { more: header.more, command: header.command, body: body.freeze() }))
+        let mut body = BytesMut::with_capacity(size.min(2 * self.chunk.len()));
+        body.put_slice(&self.take(self.chunk.len()));
+        self.partial = Some(Box::new(Partial::Body(header, body)));
+        Ok(None)
     }
 
     fn take(&mut self, count: usize) -> Bytes {
@@ -193,46 +196,39 @@ impl FrameDecoder {
     }
 
     fn next_header(&mut self) -> Result<Option<FrameHeader>, DecodeError> {
+        let place = |error: DecodeError| DecodeError { offset: self.position + error.offset, ..error };
         // The usual case reads the header where it lies; only one that spans chunks is collected.
-        if self.header_len == 0 {
-            return match FrameHeader::decode(&self.chunk).map_err(|error| self.place(error))? {
-                Some((header, length)) => self.accept(header, length),
-                None => {
-                    self.header_len = self.chunk.len();
-                    self.header[..self.header_len].copy_from_slice(&self.chunk);
-                    self.chunk.clear();
-                    Ok(None)
-                }
-            };
-        }
+        let Some(Partial::Header(octets, filled)) = self.partial.as_deref_mut() else {
+            if let Some((header, length)) = FrameHeader::decode(&self.chunk).map_err(place)? {
+                self.chunk.advance(length);
+                return self.accept(header, length);
+            }
+            if !self.chunk.is_empty() {
+                let mut octets = [0; FRAME_HEADER_MAX];
+                octets[..self.chunk.len()].copy_from_slice(&self.chunk);
+                self.partial = Some(Box::new(Partial::Header(octets, self.chunk.len())));
+                self.chunk.clear();
+            }
+            return Ok(None);
+        };
         while self.chunk.has_remaining() {
-            self.header[self.header_len] = self.chunk.get_u8();
-            self.header_len += 1;
-            let decoded = FrameHeader::decode(&self.header[..self.header_len]);
-            if let Some((header, length)) = decoded.map_err(|error| self.place(error))? {
-                self.header_len = 0;
-                return self.accept_collected(header, length);
+            octets[*filled] = self.chunk.get_u8();
+            *filled += 1;
+            if let Some((header, length)) = FrameHeader::decode(&octets[..*filled]).map_err(place)? {
+                self.partial = None;
+                return self.accept(header, length);
             }
         }
         Ok(None)
     }
 
     fn accept(&mut self, header: FrameHeader, length: usize) -> Result<Option<FrameHeader>, DecodeError> {
-        self.chunk.advance(length);
-        self.accept_collected(header, length)
-    }
-
-    fn accept_collected(&mut self, header: FrameHeader, length: usize) -> Result<Option<FrameHeader>, DecodeError> {
         if header.size > self.limit as u64 {
             let fault = Fault::TooLarge { declared: header.size, limit: self.limit as u64 };
             return Err(DecodeError::new("frame size", self.position + 1, fault));
         }
         self.position += length;
         Ok(Some(header))
-    }
-
-    fn place(&self, error: DecodeError) -> DecodeError {
-        DecodeError { offset: self.position + error.offset, ..error }
     }
 }
 
@@ -312,7 +308,7 @@ mod tests {
         let mut decoder = FrameDecoder::new(usize::MAX);
         decoder.push(Bytes::from_static(b"\x02\x00\x00\x40\x00\x00\x00\x00\x00abc"));
         assert_eq!(decoder.next_frame(), Ok(None));
-        assert!(decoder.partial.as_ref().unwrap().1.capacity() < 64);
+        assert!(matches!(decoder.partial.as_deref(), Some(Partial::Body(_, body)) if body.capacity() < 64));
         assert_eq!(decoder.wanted(), (1 << 46) - 3);
         for (start, wanted) in [(&b"\x00"[..], 1), (b"\x02", 8), (b"\x02\x00\x00", 6), (b"", 0)] {
             let mut decoder = FrameDecoder::new(100);

@@ -18,10 +18,11 @@ impl Null {
     pub(super) fn ready(&self, config: &ConnectionConfig) -> Command {
         let mut metadata = Metadata::default();
         let name = config.socket_type.name();
-        metadata.push("Socket-Type".into(), Bytes::from_static(name.as_bytes()));
-        metadata.push("Identity".into(), config.identity.clone());
+        let text = |name: &'static str| Text::from_octets(Bytes::from_static(name.as_bytes()));
+        metadata.push(text("Socket-Type"), Bytes::from_static(name.as_bytes()));
+        metadata.push(text("Identity"), config.identity.clone());
         for (name, value) in &config.properties {
-            metadata.push(Text::from(*name), value.clone());
+            metadata.push(text(name), value.clone());
         }
         Command::Ready(metadata)
     }
