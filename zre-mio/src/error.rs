@@ -1,4 +1,4 @@
-//! What can go wrong here: a start, and waiting for events.
+//! What can go wrong here: a start, an application's run, and waiting for events.
 
 use crate::interface::InterfaceError;
 use std::{io, net::SocketAddr};
@@ -86,6 +86,22 @@ impl StartError {
     pub(crate) fn machine(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Machine { what, source }
     }
+}
+
+/// Why an application did not run to the end of its node.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The node did not start, and the application was not called.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The system no longer tells what happens on the node's sockets. They are closed without a word to the peers, which
+    /// see that the node is lost.
+    #[error("the node could not go on, for its sockets cannot be watched any more: {source}; start it anew")]
+    Poll {
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Why there is no event, and none will come.

@@ -21,14 +21,45 @@
 //!
 //! (`interface("lo")` keeps the node on this machine; leave it out to meet others.)
 //!
-//! Two ways in, with the same sockets and the same state machine (`zre-engine`) under both:
+//! Three ways in, with the same sockets and the same state machine (`zre-engine`) under all of them:
 //!
-//! | | [`Node`] | [`Driver`] |
-//! |---|---|---|
-//! | runs | on a thread of its own | in your own mio `Poll`, when you call [`Driver::turn`] |
-//! | handles | `Clone + Send + Sync` | one, `&mut` |
-//! | sending | waits for room, or not (`try_…`) | never waits |
-//! | events | [`Node::recv`] and its kin | [`Driver::poll_event`] |
+//! | | [`Node`] | [`Driver`] | [`run`] |
+//! |---|---|---|---|
+//! | runs | on a thread of its own | in your own mio `Poll`, when you call [`Driver::turn`] | on your thread, to the end |
+//! | handles | `Clone + Send + Sync` | one, `&mut` | [`Cx`], while the application is called |
+//! | sending | waits for room, or not (`try_…`) | never waits | never waits |
+//! | events | [`Node::recv`] and its kin | [`Driver::poll_event`] | [`App::on_event`] |
+//!
+//! An [`App`] that is written for [`run`] runs unchanged in the simulator (`zre_engine::sim`), a hundred of them in one
+//! test:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use zre_mio::{App, Cx, Event, Node};
+//!
+//! struct Clock;
+//!
+//! impl App for Clock {
+//!     fn on_start(&mut self, cx: &mut Cx<'_>) {
+//!         cx.set_timer(0, Duration::from_secs(1));
+//!     }
+//!
+//!     fn on_event(&mut self, cx: &mut Cx<'_>, event: Event) {
+//!         if matches!(event, Event::Whisper { content, .. } if content.text() == "stop") {
+//!             cx.stop();
+//!         }
+//!     }
+//!
+//!     fn on_timer(&mut self, cx: &mut Cx<'_>, timer: u64) {
+//!         // An error says that too much waits for somebody: that tick is left out.
+//!         let _ = cx.shout("clock", "tick");
+//!         cx.set_timer(timer, Duration::from_secs(1));
+//!     }
+//! }
+//!
+//! zre_mio::run(Node::builder("clock").interface("lo"), Clock)?;
+//! # Ok::<(), zre_mio::RunError>(())
+//! ```
 //!
 //! Log lines go to `tracing` with the feature of that name: which interface was chosen, start and stop at `info`, what
 //! needs attention at `warn`, all traffic at `trace`. No signal handler is installed.
@@ -45,6 +76,7 @@ mod interface;
 mod log;
 mod node;
 mod resolver;
+mod run;
 mod shared;
 mod tcp;
 #[cfg(test)]
@@ -53,12 +85,14 @@ mod udp;
 
 pub use builder::Builder;
 pub use driver::Driver;
-pub use error::{RecvError, StartError};
+pub use error::{RecvError, RunError, StartError};
 pub use interface::InterfaceError;
 /// The crate in whose `Poll` a [`Driver`] runs.
 pub use mio;
 pub use node::Node;
+pub use run::run;
+pub use zre_engine::app::{App, Cx, Runner};
 pub use zre_engine::{
-    Address, Config, ConfigError, Content, Event, ExitReason, Headers, Limits, PeerId, PeerIdError, SendError,
-    Statistics, bytes,
+    Address, Config, ConfigError, Content, Event, ExitReason, Headers, Instant, Limits, PeerId, PeerIdError, PeerInfo,
+    SendError, Statistics, bytes,
 };

@@ -38,6 +38,9 @@ const GRACE: Duration = Duration::from_millis(50);
 /// [`poll_event`](Self::poll_event) has until it has none. Each other method may be called between two turns, and
 /// writes to the sockets itself where these take it; ask for `timeout` anew after that.
 ///
+/// An [`App`](crate::App) runs on it by [`call_app`](Self::call_app), [`serve_app`](Self::serve_app) and
+/// [`app_timeout`](Self::app_timeout).
+///
 /// ```no_run
 /// use mio::{Events, Poll, Token};
 /// use zre_mio::{Event, Node};
@@ -178,7 +181,12 @@ impl Driver {
 
     /// How long the poll may wait: the time until [`next_deadline`](Self::next_deadline).
     pub fn timeout(&self) -> Option<Duration> {
-        self.due().map(|at| if at == Instant::ZERO { Duration::ZERO } else { at.since(self.clock.now()) })
+        self.due().map(|at| if at == Instant::ZERO { Duration::ZERO } else { self.until(at) })
+    }
+
+    /// How long it is until then.
+    pub(crate) fn until(&self, at: Instant) -> Duration {
+        at.since(self.clock.now())
     }
 
     /// The same, for comparing. What is due at once is due at zero.
@@ -277,15 +285,29 @@ impl Driver {
     /// Leaves politely. Go on with turns until [`Event::Stop`] comes: no later than the linger and a little more.
     pub fn stop(&mut self) {
         if self.stop_by.is_none() && !self.silent {
-            debug!("stopping");
-            self.stop_by = Some(self.clock.now() + self.linger + GRACE);
-            self.apply(Engine::stop);
+            self.with_engine(Engine::stop);
         }
     }
 
     /// Whether the node has stopped and [`Event::Stop`] was taken. Its sockets are closed.
     pub fn is_stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Lets somebody do with the engine what an application may do, stopping it included, and carries out what comes of
+    /// it.
+    pub(crate) fn with_engine<R>(&mut self, call: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        let now = self.clock.now();
+        let result = call(&mut self.engine, now);
+        // Whether that has stopped the engine: it says so before anything else, and a group without a name cannot be
+        // left in any case. Before its actions are carried out, for they must be within the time that there is now.
+        let stops = self.engine.leave(now, "") == Err(SendError::Stopped);
+        if stops && self.stop_by.is_none() && !self.silent {
+            debug!("stopping");
+            self.stop_by = Some(now + self.linger + GRACE);
+        }
+        self.carry_out();
+        result
     }
 
     fn apply<R>(&mut self, call: impl FnOnce(&mut Engine, Instant) -> R) -> R {
@@ -336,6 +358,25 @@ mod tests {
     use super::*;
     use crate::Node;
     use mio::{Events, Poll};
+
+    #[test]
+    fn a_stop_by_an_application_has_the_same_end_as_one_by_the_driver() {
+        let poll = Poll::new().unwrap();
+        let start = |base| {
+            let builder = Node::builder("ann").interface("lo").port(crate::tests::udp_port());
+            builder.driver(poll.registry(), Token(base)).unwrap()
+        };
+        let (mut by_app, mut by_driver) = (start(0), start(Driver::TOKENS));
+        by_app.with_engine(|_, _| ());
+        assert_eq!(by_app.stop_by, None);
+        let mut runner = zre_engine::app::Runner::new((), [0; 32]);
+        by_app.call_app(&mut runner, |(), cx| cx.stop());
+        by_driver.stop();
+        assert!(by_app.stop_by.is_some() && by_driver.stop_by.is_some());
+        // With nobody there to take leave of, it has come already.
+        assert!(by_app.is_stopped());
+        assert_eq!((by_driver.poll_event(), by_driver.is_stopped()), (Some(Event::Stop), true));
+    }
 
     #[test]
     fn two_drivers_in_one_poll_meet_and_part() {
