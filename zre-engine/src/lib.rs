@@ -131,7 +131,8 @@
 //!
 //! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. No gossip discovery and no
 //! leader election.
-#![no_std]
+// The simulator is a program for machines that have all of the standard library; nothing else here needs it.
+#![cfg_attr(not(feature = "sim"), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
@@ -139,6 +140,7 @@ extern crate alloc;
 extern crate std;
 
 mod action;
+pub mod app;
 mod config;
 mod content;
 mod error;
@@ -147,6 +149,8 @@ mod id;
 mod input;
 mod log;
 mod node;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod time;
 pub mod zmtp;
 

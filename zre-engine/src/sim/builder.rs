@@ -1,0 +1,208 @@
+//! Everything that is decided before a cluster begins.
+
+use super::{
+    Configure, Drain, Make, Sim, Trace,
+    agenda::Agenda,
+    cuts::Cuts,
+    dice::{Dice, Topic, nanos},
+    digest::Digest,
+    host::{Clock, Host, State},
+    life::Life,
+    network::Network,
+    watch::Watch,
+    wire::{Packet, Wires},
+};
+use crate::{
+    Config, Node,
+    app::{App, Runner},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    net::Ipv4Addr,
+    time::Duration,
+};
+
+/// The most nodes in a cluster: each has an address of its own.
+const NODES_MOST: usize = 1 << 16;
+
+/// A cluster to be: [`Sim::builder`] begins, [`build`](Self::build) ends.
+#[must_use = "nothing happens before `build`"]
+pub struct Builder<A> {
+    seed: u64,
+    nodes: usize,
+    make: Make<A>,
+    configure: Configure,
+    network: Network,
+    start_within: Duration,
+    drain: Drain,
+    trace: bool,
+    lives: bool,
+    keep_going: bool,
+}
+
+impl Builder<()> {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            nodes: 0,
+            make: Box::new(|_| ()),
+            configure: Box::new(|_, _| ()),
+            network: Network::default(),
+            start_within: Duration::from_millis(100),
+            drain: Drain::default(),
+            trace: false,
+            lives: false,
+            keep_going: false,
+        }
+    }
+}
+
+impl<A: App> Builder<A> {
+    /// How many nodes there are, and the application of each: `make` is given the node's index, at the beginning and at
+    /// each restart.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 65,536.
+    pub fn nodes<B: App>(self, nodes: usize, make: impl Fn(usize) -> B + 'static) -> Builder<B> {
+        assert!(nodes <= NODES_MOST, "at most {NODES_MOST} nodes, not {nodes}");
+        let Self { seed, configure, network, start_within, drain, trace, lives, keep_going, .. } = self;
+        let make = Box::new(make);
+        Builder { seed, nodes, make, configure, network, start_within, drain, trace, lives, keep_going }
+    }
+
+    /// Changes the configuration of each node, which is the default one with the name `node-0`, `node-1`, …
+    pub fn config(mut self, configure: impl Fn(usize, &mut Config) + 'static) -> Self {
+        self.configure = Box::new(configure);
+        self
+    }
+
+    /// What the network is like. Default: fast, and nothing goes wrong.
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// The nodes start at random times within this. Default 100 ms.
+    pub fn start_within(mut self, start_within: Duration) -> Self {
+        self.start_within = start_within;
+        self
+    }
+
+    /// In which order actions and events are taken from the nodes; it makes no difference.
+    pub fn drain(mut self, drain: Drain) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Writes down all packets, events and faults ([`Sim::trace`]). Costs memory. Default no.
+    pub fn trace(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// Writes down the lives of all nodes ([`Sim::life`]). Costs memory. Default no.
+    pub fn record_lives(mut self, lives: bool) -> Self {
+        self.lives = lives;
+        self
+    }
+
+    /// Goes on when an invariant does not hold, so that [`Sim::violations`] can be asked; else the run panics. Default no.
+    pub fn keep_going(mut self, keep_going: bool) -> Self {
+        self.keep_going = keep_going;
+        self
+    }
+
+    /// The cluster, at time zero.
+    ///
+    /// # Panics
+    ///
+    /// If [`config`](Self::config) made a configuration that no node takes.
+    pub fn build(self) -> Sim<A> {
+        let nodes = self.nodes;
+        let mut sim = Sim {
+            seed: self.seed,
+            now: 0,
+            drain: self.drain,
+            network: self.network,
+            hosts: Vec::with_capacity(nodes),
+            agenda: Agenda::of(nodes),
+            wires: Wires::default(),
+            addresses: BTreeMap::new(),
+            cuts: Cuts::of(nodes),
+            parked: Vec::new(),
+            connects: vec![0; nodes * nodes],
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+            digest: Digest::default(),
+            watch: Watch::new(nodes, self.keep_going),
+            trace: self.trace.then(Trace::default),
+            checks: Vec::new(),
+            make: self.make,
+            configure: self.configure,
+        };
+        for node in 0..nodes {
+            let address = address(node, 0);
+            sim.addresses.insert(address, node);
+            let (engine, runner, life) = sim.conceive(node, 0, None, self.lives);
+            let mut host = Host::new(engine, runner, Clock::new(0), address, port(self.seed, node, 0));
+            host.life = life;
+            host.state = State::Down { machine: true };
+            let mut dice = Dice::new(self.seed, Topic::Start, [node as u64, 0, 0]);
+            let at = dice.below(nanos(self.start_within).max(1));
+            host.deliver(at, Packet::Boot);
+            sim.agenda.set(node, host.due());
+            sim.hosts.push(host);
+        }
+        sim
+    }
+}
+
+impl<A> fmt::Debug for Builder<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("seed", &self.seed)
+            .field("nodes", &self.nodes)
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<A: App> Sim<A> {
+    /// A node that does nothing yet, and its application.
+    pub(super) fn conceive(
+        &self,
+        node: usize,
+        incarnation: u32,
+        uuid: Option<uuid::Uuid>,
+        record: bool,
+    ) -> (Node, Runner<A>, Option<Life>) {
+        let mut config = Config { name: Some(format!("node-{node}")), ..Config::default() };
+        (self.configure)(node, &mut config);
+        config.uuid = uuid.or(config.uuid);
+        let about = [node as u64, u64::from(incarnation), 0];
+        let seed = Dice::new(self.seed, Topic::Node, about).seed();
+        let now = self.hosts.get(node).map_or(crate::Instant::ZERO, |host| host.clock.own(self.now));
+        let life = record.then(|| Life { config: config.clone(), seed, since: now, calls: Vec::new() });
+        let engine = match Node::new(config, seed, now) {
+            Ok(engine) => engine,
+            Err(error) => panic!("node {node} cannot have this configuration: {error}"),
+        };
+        let mut runner = Runner::new((self.make)(node), Dice::new(self.seed, Topic::Application, about).seed());
+        runner.keep_journal();
+        (engine, runner, life)
+    }
+}
+
+/// The address of a machine that has moved so often.
+pub(super) fn address(node: usize, moves: u8) -> Ipv4Addr {
+    let [.., high, low] = (node as u32).to_be_bytes();
+    Ipv4Addr::new(10, moves, high, low)
+}
+
+/// The port of a mailbox, as a system would give it.
+pub(super) fn port(seed: u64, node: usize, incarnation: u32) -> u16 {
+    let mut dice = Dice::new(seed, Topic::Port, [node as u64, u64::from(incarnation), 0]);
+    dice.between(49152, 65535) as u16
+}

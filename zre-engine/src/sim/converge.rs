@@ -1,0 +1,145 @@
+//! What must be true once all is well.
+
+use super::{Sample, Sim, dice::nanos, watch::Rule, wire::Phase};
+use crate::app::App;
+use std::time::Duration;
+
+/// Up to so many nodes, what waits in each is looked at after each of its turns: it takes time in proportion.
+const WATCHED: usize = 64;
+
+impl<A: App> Sim<A> {
+    /// How many pairs of nodes there are to see each other, each way; and how many do.
+    pub fn mesh(&self) -> (u64, u64) {
+        self.watch.mesh()
+    }
+
+    /// When for the first time every node saw every other.
+    pub fn full_mesh(&self) -> Option<Duration> {
+        self.watch.full_mesh()
+    }
+
+    /// For each node, when for the first time it saw every other, since its own start.
+    pub fn mesh_times(&self) -> Vec<Option<Duration>> {
+        self.watch.mesh_times().to_vec()
+    }
+
+    /// How many pairs there were to see each other, and how many did, over time: about one sample a millisecond.
+    pub fn curve(&self) -> &[Sample] {
+        self.watch.samples()
+    }
+
+    /// Whether every node sees exactly the nodes that are there, in the groups that they are in.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is not so, in words.
+    pub fn converged(&self) -> Result<(), String> {
+        if self.watch.is_exact() && self.watch.is_complete() {
+            return Ok(());
+        }
+        if let Some(node) = self.hosts.iter().position(|host| host.unborn) {
+            return Err(format!("node {node} has not started"));
+        }
+        let running = self.living().filter(|node| !self.hosts[*node].stopped);
+        let wrong = running.into_iter().find_map(|node| Some(format!("node {node} {}", self.watch.wrong(node)?)));
+        wrong.map_or(Ok(()), Err)
+    }
+
+    /// Runs until all views are exact, and says how long that took. Within the time that it may take, or it is a
+    /// violation.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come true (unless [`Builder::keep_going`](super::Builder::keep_going)).
+    pub fn assert_converges(&mut self, within: Duration) -> Option<Duration> {
+        let begin = self.now;
+        if self.run_until(within, |sim| sim.watch.is_complete() && sim.watch.is_exact()) {
+            return Some(Duration::from_nanos(self.now - begin));
+        }
+        if let Err(wrong) = self.converged() {
+            self.violated(Rule::Convergence, None, format!("not after {within:?}: {wrong}"));
+            self.heed();
+        }
+        None
+    }
+
+    /// Runs for a time in which nothing should happen: no events, no new connections, and on the connections no more than
+    /// the PINGs of the protocol.
+    pub fn assert_quiet(&mut self, time: Duration) {
+        let before = self.totals().clone();
+        self.run_for(time);
+        let now = self.totals();
+        let pairs = self.mesh().0 / 2;
+        // A PING each way and its answers in each half of `expired`, with jitter: never more often than that.
+        let rounds = nanos(time) / 13_000_000_000 + 1;
+        let (segments, octets) = (now.segments - before.segments, now.octets - before.octets);
+        let mut wrong = Vec::new();
+        if now.events != before.events {
+            wrong.push(format!("events: {:?} became {:?}", before.events, now.events));
+        }
+        if now.connects != before.connects {
+            wrong.push(format!("{} attempts to connect", now.connects - before.connects));
+        }
+        if segments > 4 * rounds * pairs || octets > 40 * rounds * pairs {
+            wrong.push(format!("{segments} segments with {octets} octets between {pairs} pairs in {time:?}"));
+        }
+        if !wrong.is_empty() {
+            self.violated(Rule::Quiet, None, wrong.join("; "));
+            self.heed();
+        }
+    }
+
+    /// Whether each pair of nodes has its two connections, and nobody any other.
+    pub(super) fn check_connections(&mut self) {
+        let mut ends = vec![0; self.len()];
+        for (_, wire) in self.wires.iter() {
+            let open = wire.ends.iter().filter(|end| end.phase == Phase::Open);
+            open.for_each(|end| ends[end.host as usize] += 1);
+        }
+        let running: Vec<_> = self.living().filter(|node| !self.hosts[*node].stopped).collect();
+        for node in running {
+            let others = self.watch.others(node);
+            let (open, known) = (ends[node], self.node(node).statistics().connections);
+            if open != 2 * others || known != 2 * others {
+                let what = format!("{open} connections ({known} in the engine) for {others} peers");
+                self.violated(Rule::Convergence, Some(node), what);
+            }
+        }
+        self.heed();
+    }
+
+    /// Whether all that was sent has arrived, but for what was sent within the last moment.
+    pub(super) fn check_arrivals(&mut self, moment: Duration) {
+        let before = self.now.saturating_sub(nanos(moment));
+        for (node, what) in self.watch.overdue(before) {
+            self.violated(Rule::Arrival, Some(node), what);
+        }
+        self.heed();
+    }
+
+    /// What waits in a node is within its limits.
+    pub(super) fn check_queues(&mut self, node: usize) {
+        if self.len() > WATCHED {
+            return;
+        }
+        let engine = &self.hosts[node].node;
+        let (found, limits) = (engine.statistics(), engine.limits());
+        // A message more than fits may be taken, and the ends of peers are told whatever waits.
+        let message = limits.message + limits.hello + (1 << 16);
+        let mut wrong = None;
+        if found.events_waiting > limits.events + message {
+            wrong = Some(format!("{} octets of events wait", found.events_waiting));
+        }
+        let queues = found.connections + found.peers + found.strangers;
+        if found.send_queues > queues * (limits.send_queue + message) {
+            wrong = Some(format!("{} octets wait for {queues} connections and peers", found.send_queues));
+        }
+        let most = 3 * limits.peers + limits.spare_connections;
+        if found.connections > most || found.peers + found.strangers > limits.peers {
+            wrong = Some(format!("{} connections, {} peers", found.connections, found.peers + found.strangers));
+        }
+        if let Some(what) = wrong {
+            self.violated(Rule::Bounds, Some(node), what);
+        }
+    }
+}

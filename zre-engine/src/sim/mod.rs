@@ -1,0 +1,256 @@
+//! A cluster in a test: many nodes, a network with faults, and a clock that jumps, all in one thread and all decided by
+//! one seed.
+//!
+//! TODO-DOCS
+
+mod agenda;
+mod arrive;
+mod builder;
+mod carry;
+mod converge;
+mod cuts;
+mod dice;
+mod digest;
+mod faults;
+mod host;
+mod life;
+mod network;
+mod scenario;
+mod trace;
+mod turn;
+mod watch;
+mod wire;
+
+use crate::{
+    Action, Event, Node, PeerId,
+    app::{App, Cx},
+};
+use agenda::Agenda;
+pub use builder::Builder;
+use cuts::{Cuts, Parked};
+use digest::Digest;
+pub use faults::{Identity, Nodes};
+use host::Host;
+pub use life::{Call, CallError, Life};
+pub use network::{Network, Share, ShareError, Tcp, Udp, UnknownNetwork, millis, secs};
+pub use scenario::{Cut, Op, Operation, Report, Scenario, ScenarioError, Shrunk, Trial, explore, shrink};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    net::Ipv4Addr,
+    time::Duration,
+};
+pub use trace::{Flag, Record, Trace, What};
+use watch::Watch;
+pub use watch::{Rule, Sample, Totals, Violation};
+use wire::Wires;
+
+/// In which order a driver takes actions and events from a node: it makes no difference (clause 2 of the contract), and the
+/// simulator can show that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Drain {
+    /// All events, then all actions.
+    #[default]
+    EventsFirst,
+    /// All actions, then all events.
+    ActionsFirst,
+    /// One of each in turn.
+    Alternating,
+}
+
+type Make<A> = Box<dyn Fn(usize) -> A>;
+type Configure = Box<dyn Fn(usize, &mut crate::Config)>;
+type Check<A> = Box<dyn FnMut(&Sim<A>) -> Result<(), String>>;
+
+/// A cluster of simulated nodes, each with an application. [`Sim::builder`] begins.
+pub struct Sim<A> {
+    seed: u64,
+    /// Nanoseconds since the beginning.
+    now: u64,
+    drain: Drain,
+    network: Network,
+    hosts: Vec<Host<A>>,
+    agenda: Agenda,
+    wires: Wires,
+    addresses: BTreeMap<Ipv4Addr, usize>,
+    cuts: Cuts,
+    /// What waits for a way, in the order in which it was sent.
+    parked: Vec<Parked>,
+    /// How often each machine has connected to each other, by `from * machines + to`.
+    connects: Vec<u32>,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
+    digest: Digest,
+    watch: Watch,
+    trace: Option<Trace>,
+    checks: Vec<(String, Option<Check<A>>)>,
+    make: Make<A>,
+    configure: Configure,
+}
+
+impl Sim<()> {
+    /// A cluster to be; everything in it follows from the seed.
+    pub fn builder(seed: u64) -> Builder<()> {
+        Builder::new(seed)
+    }
+}
+
+impl<A: App> Sim<A> {
+    /// The time since the beginning.
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.now)
+    }
+
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// How many nodes there are, whatever their state.
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether there is no node at all.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    /// A node, to ask it things. It stays as it was when its process is gone.
+    pub fn node(&self, node: usize) -> &Node {
+        &self.hosts[node].node
+    }
+
+    /// A node's UUID.
+    pub fn id(&self, node: usize) -> PeerId {
+        self.hosts[node].node.uuid()
+    }
+
+    /// The node with this UUID whose process runs; of several, the first.
+    pub fn find(&self, id: PeerId) -> Option<usize> {
+        (0..self.hosts.len()).find(|node| self.lives(*node) && self.id(*node) == id)
+    }
+
+    /// The application of a node.
+    pub fn app(&self, node: usize) -> &A {
+        self.hosts[node].runner.app()
+    }
+
+    /// The application of a node, to change it.
+    pub fn app_mut(&mut self, node: usize) -> &mut A {
+        self.hosts[node].runner.app_mut()
+    }
+
+    /// Whether a node's process runs (or sleeps).
+    pub fn lives(&self, node: usize) -> bool {
+        self.hosts[node].lives()
+    }
+
+    /// Whether a node's process runs, is awake, and has not stopped.
+    pub fn is_awake(&self, node: usize) -> bool {
+        self.hosts[node].state == host::State::Up && !self.hosts[node].stopped
+    }
+
+    /// All nodes whose process runs.
+    pub fn living(&self) -> impl Iterator<Item = usize> {
+        (0..self.hosts.len()).filter(|node| self.lives(*node))
+    }
+
+    /// Lets a node's application do something now: join, whisper, set a timer.
+    ///
+    /// # Panics
+    ///
+    /// If the node's process does not run.
+    pub fn with<R>(&mut self, node: usize, act: impl FnOnce(&mut A, &mut Cx<'_>) -> R) -> R {
+        assert!(self.lives(node), "node {node} is down: nothing runs there");
+        let host = &mut self.hosts[node];
+        let now = host.clock.own(self.now);
+        let result = host.runner.call(&mut host.node, now, act);
+        self.after_app(node);
+        self.settle(node);
+        result
+    }
+
+    /// Runs the cluster for a time.
+    ///
+    /// # Panics
+    ///
+    /// When an invariant does not hold (see [`Builder::keep_going`]).
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now.saturating_add(dice::nanos(duration));
+        while self.step(end) {}
+        self.now = end;
+        self.heed();
+    }
+
+    /// Runs until something is true, at most for a time. Whether it came true. It is looked at after each thing that
+    /// happens.
+    pub fn run_until(&mut self, within: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let end = self.now.saturating_add(dice::nanos(within));
+        while !done(self) {
+            if !self.step(end) {
+                self.now = end;
+                self.heed();
+                return done(self);
+            }
+        }
+        true
+    }
+
+    /// What the network is like now.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Changes what the network is like, for all that is sent from now on.
+    pub fn set_network(&mut self, network: Network) {
+        self.network = network;
+    }
+
+    /// A number that stands for everything that has happened so far: two runs with the same digest were the same.
+    pub fn digest(&self) -> u64 {
+        self.digest.value()
+    }
+
+    /// What has been counted.
+    pub fn totals(&self) -> &Totals {
+        self.watch.totals()
+    }
+
+    /// The invariants that did not hold.
+    pub fn violations(&self) -> &[Violation] {
+        self.watch.violations()
+    }
+
+    /// What was written down, if [`Builder::trace`] asked for it.
+    pub fn trace(&self) -> Option<&Trace> {
+        self.trace.as_ref()
+    }
+
+    /// What was written down, to keep it.
+    pub fn take_trace(&mut self) -> Option<Trace> {
+        self.trace.take()
+    }
+
+    /// Adds an invariant of your own. It is looked at after each thing that happens at any node; an `Err` is a violation,
+    /// once for each text.
+    pub fn invariant(&mut self, name: &str, check: impl FnMut(&Self) -> Result<(), String> + 'static) {
+        self.checks.push((name.to_owned(), Some(Box::new(check))));
+    }
+
+    /// The calls that a node got since its last start, where [`Builder::record_lives`] asked for them.
+    pub fn life(&self, node: usize) -> Option<&Life> {
+        self.hosts[node].life.as_ref()
+    }
+}
+
+impl<A> fmt::Debug for Sim<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim")
+            .field("seed", &self.seed)
+            .field("now", &Duration::from_nanos(self.now))
+            .field("nodes", &self.hosts.len())
+            .finish_non_exhaustive()
+    }
+}

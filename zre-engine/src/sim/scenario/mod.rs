@@ -1,0 +1,118 @@
+//! A run as data: what is there, what the network is like, what happens when. It can be stored, drawn at random, made
+//! smaller, and run again.
+
+#[cfg(feature = "arbitrary")]
+mod arbitrary;
+mod draw;
+mod explore;
+mod operation;
+#[cfg(feature = "proptest")]
+mod proptest;
+mod run;
+mod shrink;
+
+use super::network::{Network, millis};
+pub use explore::explore;
+pub use operation::{Cut, Op, Operation};
+pub use run::{Report, Trial};
+use serde::{Deserialize, Serialize};
+pub use shrink::{Shrunk, shrink};
+use std::{fmt, time::Duration};
+
+/// A run as data.
+///
+/// ```
+/// use zre_engine::sim::Scenario;
+///
+/// let scenario = Scenario::from_json(
+///     r#"{
+///         "seed": 7,
+///         "nodes": 5,
+///         "network": "wifi",
+///         "operations": [
+///             {"at": 2000, "do": "join", "node": 1, "group": "chat"},
+///             {"at": 3000, "do": "partition", "one": [0, 1], "other": [2, 3, 4]},
+///             {"at": 50000, "do": "heal"}
+///         ]
+///     }"#,
+/// )?;
+/// let report = scenario.run();
+/// assert!(report.violations.is_empty(), "{report}");
+/// # Ok::<(), zre_engine::sim::ScenarioError>(())
+/// ```
+///
+/// All times in JSON are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// All chance comes from it.
+    pub seed: u64,
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// What the network is like until it is healed.
+    #[serde(default)]
+    pub network: Network,
+    /// What happens, in the order of its times.
+    #[serde(default)]
+    pub operations: Vec<Operation>,
+    /// The least time before all is healed; it goes on to the last operation in any case.
+    #[serde(default, with = "millis", skip_serializing_if = "Duration::is_zero")]
+    pub duration: Duration,
+}
+
+impl Scenario {
+    /// The most nodes that a scenario may have.
+    pub const NODES_MOST: usize = 10_000;
+
+    /// Nodes on a fast network, to which nothing happens.
+    pub fn new(seed: u64, nodes: usize) -> Self {
+        Self { seed, nodes, network: Network::default(), operations: Vec::new(), duration: Duration::ZERO }
+    }
+
+    /// A scenario of 5 to 12 nodes that follows from a seed. Each seed turns on some of the faults and leaves the others out
+    /// (a swarm), for what happens all the time hides what happens rarely.
+    pub fn swarm(seed: u64) -> Self {
+        draw::swarm(seed)
+    }
+
+    /// From JSON.
+    ///
+    /// # Errors
+    ///
+    /// If it is not JSON, or not that of a scenario, or has more than [`NODES_MOST`](Self::NODES_MOST) nodes.
+    pub fn from_json(json: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = serde_json::from_str(json).map_err(|error| ScenarioError(error.to_string()))?;
+        if scenario.nodes > Self::NODES_MOST {
+            let (found, most) = (scenario.nodes, Self::NODES_MOST);
+            return Err(ScenarioError(format!("{found} nodes are too many; there may be {most}")));
+        }
+        Ok(scenario)
+    }
+
+    /// As JSON, in one line.
+    pub fn to_json(&self) -> String {
+        // Numbers, strings, lists: there is nothing that JSON cannot hold.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// One line of Rust that is this scenario again.
+    pub fn reproduction(&self) -> String {
+        if *self == Self::swarm(self.seed) {
+            format!("Scenario::swarm({})", self.seed)
+        } else {
+            format!("Scenario::from_json(r##\"{}\"##)", self.to_json())
+        }
+    }
+}
+
+/// Text that is no scenario.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is no scenario: {0}")]
+pub struct ScenarioError(String);
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}, {} nodes, {} operations", self.seed, self.nodes, self.operations.len())?;
+        self.operations.iter().try_for_each(|operation| writeln!(f, "  {operation}"))
+    }
+}

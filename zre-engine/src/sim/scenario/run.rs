@@ -1,0 +1,304 @@
+//! A scenario is run: a time in which things go wrong and nothing may be broken, then all is healed and everything must
+//! become right.
+
+use super::Scenario;
+use crate::{
+    Config,
+    app::App,
+    sim::{Drain, Rule, Sample, Sim, Totals, Trace, Violation, secs},
+};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::Duration,
+};
+
+type Make<A> = dyn Fn(usize) -> A;
+type Configure = dyn Fn(usize, &mut Config);
+type Visit<A> = dyn Fn(&mut Sim<A>);
+
+/// How long the cluster may take to become exact after all is healed: a silence is noticed after 30 s, and then found out
+/// by the other side.
+const HEALED_WITHIN: Duration = secs(50);
+
+/// The time after which what was sent must have arrived, on a network that is well.
+const ARRIVED_WITHIN: Duration = secs(15);
+
+/// How long a healed cluster is watched for being quiet: long enough for every silence to be asked about twice.
+const QUIET: Duration = secs(50);
+
+/// How scenarios are run: with which applications, and what is looked at beside the invariants that hold for any cluster.
+///
+/// ```
+/// use zre_engine::{Event, app::{App, Cx}, sim::{Scenario, Trial}};
+///
+/// #[derive(Default)]
+/// struct Counter {
+///     peers: usize,
+/// }
+///
+/// impl App for Counter {
+///     fn on_event(&mut self, _: &mut Cx<'_>, event: Event) {
+///         match event {
+///             Event::Enter { .. } => self.peers += 1,
+///             Event::Exit { .. } => self.peers -= 1,
+///             _ => {}
+///         }
+///     }
+/// }
+///
+/// let trial = Trial::of(|_| Counter::default()).prepare(|sim| {
+///     sim.invariant("the counter is right", |sim| {
+///         let wrong = sim.living().find(|node| sim.app(*node).peers != sim.node(*node).peers().count());
+///         wrong.map_or(Ok(()), |node| Err(format!("not at node {node}")))
+///     });
+/// });
+/// let report = trial.run(&Scenario::swarm(1));
+/// assert!(report.violations.is_empty(), "{report}");
+/// ```
+pub struct Trial<A> {
+    make: Rc<Make<A>>,
+    configure: Rc<Configure>,
+    prepare: Box<Visit<A>>,
+    finish: Box<Visit<A>>,
+    quiet: bool,
+    trace: bool,
+    lives: bool,
+    drain: Drain,
+}
+
+impl Trial<()> {
+    /// Nodes whose applications do nothing of their own: the operations of the scenario are all that happens, so in the end
+    /// the cluster must be quiet.
+    pub fn of_nodes() -> Self {
+        Self { quiet: true, ..Self::of(|_| ()) }
+    }
+}
+
+impl<A: App + 'static> Trial<A> {
+    /// Nodes with these applications.
+    pub fn of(make: impl Fn(usize) -> A + 'static) -> Self {
+        Self {
+            make: Rc::new(make),
+            configure: Rc::new(|_, config| {
+                // Little room, so that it is soon used up.
+                config.limits.send_queue = 256 << 10;
+                config.limits.events = 256 << 10;
+            }),
+            prepare: Box::new(|_| ()),
+            finish: Box::new(|_| ()),
+            quiet: false,
+            trace: false,
+            lives: false,
+            drain: Drain::default(),
+        }
+    }
+
+    /// Changes the configuration of each node. Without it, nodes have queues of 256 KiB, so that floods fill them.
+    pub fn config(mut self, configure: impl Fn(usize, &mut Config) + 'static) -> Self {
+        self.configure = Rc::new(configure);
+        self
+    }
+
+    /// Called with each cluster before it begins: add invariants here.
+    pub fn prepare(mut self, prepare: impl Fn(&mut Sim<A>) + 'static) -> Self {
+        self.prepare = Box::new(prepare);
+        self
+    }
+
+    /// Called with each cluster in the end, when all is well: run it on, and look at its applications. A panic in here is a
+    /// violation, as it is in the applications.
+    pub fn finish(mut self, finish: impl Fn(&mut Sim<A>) + 'static) -> Self {
+        self.finish = Box::new(finish);
+        self
+    }
+
+    /// Whether a healed cluster must be quiet: not when applications talk by themselves.
+    pub fn quiet(mut self, quiet: bool) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
+    /// Writes down all that happens ([`Report::trace`]).
+    pub fn trace(mut self, trace: bool) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// Writes down the lives of all nodes ([`Sim::life`]), for [`finish`](Self::finish).
+    pub fn record_lives(mut self, lives: bool) -> Self {
+        self.lives = lives;
+        self
+    }
+
+    /// In which order actions and events are taken from the nodes; it makes no difference.
+    pub fn drain(mut self, drain: Drain) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// The cluster of a scenario, at time zero. Its operations are not carried out: [`run`](Self::run) does that.
+    pub fn build(&self, scenario: &Scenario) -> Sim<A> {
+        let (make, configure) = (self.make.clone(), self.configure.clone());
+        let mut sim = Sim::builder(scenario.seed)
+            .nodes(scenario.nodes, move |node| make(node))
+            .config(move |node, config| configure(node, config))
+            .network(scenario.network.clone())
+            .trace(self.trace)
+            .record_lives(self.lives)
+            .drain(self.drain)
+            .keep_going(true)
+            .build();
+        (self.prepare)(&mut sim);
+        sim
+    }
+
+    /// Runs a scenario: first its operations, in which no invariant may be violated; then all is healed, and within 50 s
+    /// every view must be exact; then what was sent must have arrived.
+    pub fn run(&self, scenario: &Scenario) -> Report {
+        self.run_seen(scenario, |_| ())
+    }
+
+    /// As [`run`](Self::run), and `see` is called now and then, for those who watch.
+    pub fn run_seen(&self, scenario: &Scenario, mut see: impl FnMut(&Sim<A>)) -> Report {
+        let mut sim = self.build(scenario);
+        let mut healed_in = None;
+        let run = AssertUnwindSafe(|| {
+            self.go_wrong(scenario, &mut sim, &mut see);
+            healed_in = self.go_well(&mut sim, &mut see);
+        });
+        if let Err(panic) = catch_unwind(run) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text");
+            sim.violated(Rule::Yours("no panic".into()), None, text.to_owned());
+        }
+        Report {
+            scenario: scenario.clone(),
+            digest: sim.digest(),
+            simulated: sim.now(),
+            full_mesh: sim.full_mesh(),
+            mesh_times: sim.mesh_times(),
+            curve: sim.curve().to_vec(),
+            healed_in,
+            totals: sim.totals().clone(),
+            violations: sim.violations().to_vec(),
+            trace: sim.take_trace(),
+        }
+    }
+
+    fn go_wrong(&self, scenario: &Scenario, sim: &mut Sim<A>, see: &mut impl FnMut(&Sim<A>)) {
+        for (number, operation) in scenario.operations.iter().enumerate() {
+            run_seen(sim, operation.at, see);
+            operation.what.apply(sim, number);
+        }
+        run_seen(sim, scenario.duration, see);
+    }
+
+    fn go_well(&self, sim: &mut Sim<A>, see: &mut impl FnMut(&Sim<A>)) -> Option<Duration> {
+        sim.calm();
+        let healed_in = sim.assert_converges(HEALED_WITHIN)?;
+        see(sim);
+        // Until what broke has come to its end: what is exact at one moment need not be so at the next.
+        let end = sim.now() + ARRIVED_WITHIN;
+        run_seen(sim, end, see);
+        if self.quiet {
+            run_seen(sim, end + HEALED_WITHIN, see);
+        }
+        sim.assert_converges(HEALED_WITHIN)?;
+        sim.check_arrivals(ARRIVED_WITHIN);
+        if self.quiet {
+            sim.check_connections();
+            sim.assert_quiet(QUIET);
+        }
+        (self.finish)(sim);
+        Some(healed_in)
+    }
+}
+
+/// Runs to a time, in small steps so that somebody can watch.
+fn run_seen<A: App>(sim: &mut Sim<A>, to: Duration, see: &mut impl FnMut(&Sim<A>)) {
+    const STEP: Duration = Duration::from_millis(100);
+    while sim.now() < to {
+        sim.run_for(STEP.min(to - sim.now()));
+        see(sim);
+    }
+}
+
+impl<A> fmt::Debug for Trial<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trial").field("quiet", &self.quiet).finish_non_exhaustive()
+    }
+}
+
+/// What came of a scenario.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Report {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// A number that stands for everything that happened.
+    pub digest: u64,
+    /// How much time passed in the cluster.
+    pub simulated: Duration,
+    /// When for the first time every node saw every other.
+    pub full_mesh: Option<Duration>,
+    /// For each node, when for the first time it saw every other, since its own start.
+    pub mesh_times: Vec<Option<Duration>>,
+    /// How many pairs there were to see each other, and how many did, over time.
+    pub curve: Vec<Sample>,
+    /// How long the views took to become exact once all was healed.
+    pub healed_in: Option<Duration>,
+    /// What was counted.
+    pub totals: Totals,
+    /// The invariants that did not hold.
+    pub violations: Vec<Violation>,
+    /// What was written down, where it was asked for.
+    pub trace: Option<Trace>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.violations.len() {
+            0 => "all invariants hold".to_owned(),
+            1 => "1 violation".to_owned(),
+            count => format!("{count} violations"),
+        };
+        let (seed, nodes) = (self.scenario.seed, self.scenario.nodes);
+        write!(
+            f,
+            "seed {seed}, {nodes} nodes, {:?} simulated, digest {:016x}: {verdict}",
+            self.simulated, self.digest
+        )?;
+        self.violations.iter().try_for_each(|violation| write!(f, "\n  {violation}"))?;
+        if !self.violations.is_empty() {
+            write!(f, "\n  to see it again: {}", self.scenario.reproduction())?;
+        }
+        Ok(())
+    }
+}
+
+impl Scenario {
+    /// Runs the scenario with nodes whose applications do nothing of their own.
+    pub fn run(&self) -> Report {
+        Trial::of_nodes().run(self)
+    }
+
+    /// When it is healed.
+    pub fn heals_at(&self) -> Duration {
+        let last = self.operations.iter().map(|operation| operation.at).max().unwrap_or_default();
+        last.max(self.duration)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn healing_comes_after_the_last_operation() {
+        let scenario = Scenario::swarm(3);
+        assert!(scenario.operations.is_sorted_by_key(|operation| operation.at));
+        assert_eq!(scenario.heals_at(), scenario.operations.last().unwrap().at);
+    }
+}

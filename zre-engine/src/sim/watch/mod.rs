@@ -1,0 +1,360 @@
+//! Invariants: what must be true of any cluster at any time, looked at as it runs.
+
+mod curve;
+mod excuse;
+mod ledger;
+mod tally;
+mod view;
+
+use crate::{Content, Event, PeerId, app::Deed, event::ExitReason};
+use curve::Curve;
+pub use curve::Sample;
+use excuse::Excuses;
+use ledger::Ledger;
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+use tally::Cluster;
+use view::Seen;
+
+/// What did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Rule {
+    /// Messages of one sender come in the order in which it sent them, none twice and none left out, between its ENTER and
+    /// its EXIT.
+    Order,
+    /// ENTER and EXIT of a peer alternate; all else about a peer comes in between; JOIN and LEAVE of a group alternate.
+    Life,
+    /// A node hears nothing about itself.
+    Oneself,
+    /// A message to a group comes only to nodes that are in it.
+    Group,
+    /// No peer goes, and none falls silent, without a reason: its process ended, its machine slept, the network between
+    /// the two failed.
+    Faithful,
+    /// What waits for the application, and for peers, is bounded; so are connections.
+    Bounds,
+    /// The contract of the engine: no error for a driver that keeps the rules, no deadline that does not move.
+    Contract,
+    /// When all is well, every node sees exactly the nodes that are there, in the groups that they are in, over two
+    /// connections each.
+    Convergence,
+    /// What was sent to a peer that stays has arrived.
+    Arrival,
+    /// In a cluster where nothing happens only beacons go out, and the PINGs that tell the living from the dead.
+    Quiet,
+    /// An invariant of the user's, by its name.
+    Yours(String),
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Order => "messages in order, none lost",
+            Self::Life => "ENTER, then all else, then EXIT",
+            Self::Oneself => "nothing about oneself",
+            Self::Group => "shouts only to members",
+            Self::Faithful => "no EXIT without a reason",
+            Self::Bounds => "everything that waits is bounded",
+            Self::Contract => "the contract of the engine",
+            Self::Convergence => "views become exact",
+            Self::Arrival => "what was sent arrives",
+            Self::Quiet => "a quiet cluster is quiet",
+            Self::Yours(name) => name,
+        })
+    }
+}
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Violation {
+    /// When, since the beginning.
+    #[serde(with = "super::network::millis")]
+    pub at: Duration,
+    /// Which.
+    pub rule: Rule,
+    /// At which node, if at one.
+    pub node: Option<usize>,
+    /// What was found.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {:?}", self.at)?;
+        if let Some(node) = self.node {
+            write!(f, ", node {node}")?;
+        }
+        write!(f, ": violated \"{}\": {}", self.rule, self.what)
+    }
+}
+
+/// What a cluster has done so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Totals {
+    /// Events that applications heard, by kind.
+    pub events: BTreeMap<&'static str, u64>,
+    /// WHISPERs and SHOUTs that applications heard.
+    pub messages: u64,
+    /// EXITs of peers that were there all the same.
+    pub flaps: u64,
+    /// Datagrams that went out.
+    pub datagrams: u64,
+    /// Attempts to connect.
+    pub connects: u64,
+    /// Connections that the network tore down.
+    pub resets: u64,
+    /// Writes to connections.
+    pub segments: u64,
+    /// Octets in them.
+    pub octets: u64,
+}
+
+/// How many violations are kept: a cluster that is wrong is wrong all the time.
+const KEPT: usize = 100;
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    keep_going: bool,
+    violations: Vec<Violation>,
+    said: BTreeSet<(Rule, Option<usize>, String)>,
+    totals: Totals,
+    cluster: Cluster,
+    ledger: Ledger,
+    excuses: Excuses,
+    curve: Curve,
+    /// How many nodes are yet to start for the first time.
+    unborn: usize,
+}
+
+impl Watch {
+    pub(super) fn new(nodes: usize, keep_going: bool) -> Self {
+        Self {
+            keep_going,
+            violations: Vec::new(),
+            said: BTreeSet::new(),
+            totals: Totals::default(),
+            cluster: Cluster::of(nodes),
+            ledger: Ledger::default(),
+            excuses: Excuses::of(nodes),
+            curve: Curve::of(nodes),
+            unborn: nodes,
+        }
+    }
+
+    pub(super) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    pub(super) fn totals_mut(&mut self) -> &mut Totals {
+        &mut self.totals
+    }
+
+    pub(super) fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// The violation that the run should end with.
+    pub(super) fn to_heed(&self) -> Option<&Violation> {
+        self.violations.first().filter(|_| !self.keep_going)
+    }
+
+    pub(super) fn violated(&mut self, now: u64, rule: Rule, node: Option<usize>, what: String) {
+        if self.violations.len() < KEPT && self.said.insert((rule.clone(), node, what.clone())) {
+            self.violations.push(Violation { at: Duration::from_nanos(now), rule, node, what });
+        }
+    }
+
+    /// A process starts.
+    pub(super) fn born(&mut self, now: u64, node: usize, id: PeerId) {
+        self.cluster.born(node, id);
+        self.curve.born(now, node);
+        self.curve.sample(now, self.cluster.mesh(), self.unborn == 0);
+        self.ledger.born(id);
+        self.excuses.disturb_node(now, node);
+    }
+
+    /// A node that was yet to start has started, or never will.
+    pub(super) fn started(&mut self) {
+        self.unborn -= 1;
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.unborn == 0
+    }
+
+    pub(super) fn samples(&self) -> &[Sample] {
+        self.curve.samples()
+    }
+
+    pub(super) fn full_mesh(&self) -> Option<Duration> {
+        self.curve.full()
+    }
+
+    pub(super) fn mesh_times(&self) -> &[Option<Duration>] {
+        self.curve.nodes()
+    }
+
+    /// A process was asked to stop.
+    pub(super) fn stops(&mut self, node: usize) {
+        self.cluster.ends(node, Seen::stops);
+    }
+
+    /// A process has ended.
+    pub(super) fn gone(&mut self, now: u64, node: usize) {
+        self.cluster.ends(node, Seen::gone);
+        self.excuses.disturb_node(now, node);
+    }
+
+    /// Something happened at `until` that may cost the two their relation.
+    pub(super) fn disturb(&mut self, until: u64, one: usize, other: usize) {
+        self.excuses.disturb(until, one, other);
+    }
+
+    /// As `disturb`, between the node and all others. `u64::MAX`: until further notice.
+    pub(super) fn disturb_node(&mut self, until: u64, node: usize) {
+        self.excuses.disturb_node(until, node);
+    }
+
+    /// What was disturbed until further notice is so no longer.
+    pub(super) fn healed(&mut self, now: u64) {
+        self.excuses.healed(now);
+    }
+
+    /// An application did something; a slow one without having looked at all of its events.
+    pub(super) fn deed(&mut self, now: u64, node: usize, deed: &Deed, slow: bool) {
+        let Some(id) = self.cluster.seen[node].id() else { return };
+        match deed {
+            Deed::Join(group) => self.cluster.change_node(node, id, |all| all.seen[node].join(now, group)),
+            Deed::Leave(group) => self.cluster.change_node(node, id, |all| all.seen[node].leave(group)),
+            Deed::Whisper { peer, content, sent: true } => self.ledger.sent((now, slow), (id, *peer), None, content),
+            Deed::Shout { group, content, to } => {
+                to.iter().for_each(|peer| self.ledger.sent((now, slow), (id, *peer), Some(group), content));
+            }
+            Deed::Disconnect(peer) => {
+                if let Some(other) = self.cluster.place(*peer) {
+                    self.excuses.disturb(now, node, other);
+                }
+            }
+            Deed::Stop => self.stops(node),
+            Deed::Whisper { .. } | Deed::SetHeader(..) => {}
+        }
+    }
+
+    /// An application hears of something.
+    pub(super) fn event(&mut self, now: u64, node: usize, event: &Event) {
+        *self.totals.events.entry(event.kind()).or_default() += 1;
+        let Some(peer) = event.peer() else { return };
+        if let Err((rule, what)) = self.check(now, node, peer, event) {
+            let name = self.cluster.name(peer);
+            self.violated(now, rule, Some(node), format!("{} of {name}: {what}", event.kind()));
+        }
+    }
+
+    fn check(&mut self, now: u64, node: usize, peer: PeerId, event: &Event) -> Result<(), (Rule, String)> {
+        let Some(me) = self.cluster.seen[node].id() else { return Ok(()) };
+        if me == peer {
+            return Err((Rule::Oneself, "that is the node itself".into()));
+        }
+        match event {
+            Event::Enter { .. } => {
+                self.ledger.entered(me, peer);
+                let entered = self.cluster.change_view(node, peer, |seen| seen.enter(peer));
+                if self.unborn == 0 && self.cluster.sees_all(node) {
+                    self.curve.sees_all(now, node);
+                }
+                self.curve.sample(now, self.cluster.mesh(), self.unborn == 0);
+                entered
+            }
+            Event::Exit { reason, .. } => {
+                self.cluster.change_view(node, peer, |seen| seen.exit(peer))?;
+                self.curve.sample(now, self.cluster.mesh(), self.unborn == 0);
+                self.exit_is_excused(now, node, peer, *reason)
+            }
+            Event::Join { group, .. } => self.cluster.change_view(node, peer, |seen| seen.peer_joins(peer, group)),
+            Event::Leave { group, .. } => self.cluster.change_view(node, peer, |seen| seen.peer_leaves(peer, group)),
+            Event::Whisper { content, .. } => self.message(node, (peer, me), None, content),
+            Event::Shout { group, content, .. } => self.message(node, (peer, me), Some(group), content),
+            _ => self.cluster.seen[node].hears(peer),
+        }
+    }
+
+    fn message(
+        &mut self,
+        node: usize,
+        (from, to): (PeerId, PeerId),
+        group: Option<&Arc<str>>,
+        content: &Content,
+    ) -> Result<(), (Rule, String)> {
+        self.totals.messages += 1;
+        let seen = &self.cluster.seen[node];
+        seen.hears(from)?;
+        if let Some(group) = group.filter(|group| !seen.was_ever_in(group)) {
+            return Err((Rule::Group, format!("for {group:?}, which the node was never in")));
+        }
+        self.ledger.heard(from, to, group, content, seen)
+    }
+
+    fn exit_is_excused(
+        &mut self,
+        now: u64,
+        node: usize,
+        peer: PeerId,
+        reason: ExitReason,
+    ) -> Result<(), (Rule, String)> {
+        let Some(there) = self.cluster.place_of_running(peer) else { return Ok(()) };
+        self.totals.flaps += 1;
+        let leaves = !self.cluster.seen[node].is_running() || reason == ExitReason::Stopped;
+        if leaves || self.excuses.excused(now, node, there) {
+            return Ok(());
+        }
+        Err((Rule::Faithful, format!("{reason}, but nothing came between the two")))
+    }
+
+    /// Messages that were sent before a time, that somebody should have heard by now, and that he has not.
+    pub(super) fn overdue(&self, before: u64) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        for (node, seen) in self.cluster.seen.iter().enumerate().filter(|(_, seen)| seen.is_running()) {
+            let Some(me) = seen.id() else { continue };
+            for peer in seen.inside() {
+                let Some(place) = self.cluster.place_of_running(peer) else { continue };
+                // Both see each other, or the sender does not count on it.
+                if self.cluster.seen[place].is_inside(me) {
+                    let missing = self.ledger.missing(peer, me, before, seen);
+                    if missing > 0 {
+                        found.push((node, format!("{missing} messages of node {place} have not arrived")));
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// How many pairs there are to see each other, each way; and how many do.
+    pub(super) fn mesh(&self) -> (u64, u64) {
+        self.cluster.mesh()
+    }
+
+    /// Whether everybody sees exactly what is there.
+    pub(super) fn is_exact(&self) -> bool {
+        self.cluster.is_exact()
+    }
+
+    /// The first thing that a node does not see as it is.
+    pub(super) fn wrong(&self, node: usize) -> Option<String> {
+        self.cluster.wrong(node)
+    }
+
+    /// How many peers a node should see.
+    pub(super) fn others(&self, node: usize) -> usize {
+        self.cluster.others(node)
+    }
+}

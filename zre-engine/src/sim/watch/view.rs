@@ -1,0 +1,127 @@
+//! What one node has seen of the others, event by event.
+
+use super::Rule;
+use crate::PeerId;
+use std::{collections::BTreeMap, sync::Arc};
+
+type Wrong = (Rule, String);
+
+/// A process, as its application tells it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    id: Option<PeerId>,
+    running: bool,
+    stopping: bool,
+    /// Peers that have entered, each with its groups.
+    inside: BTreeMap<PeerId, Vec<Arc<str>>>,
+    /// Groups that the node is in, and since when; or that it has left.
+    groups: BTreeMap<Arc<str>, Option<u64>>,
+}
+
+impl Seen {
+    pub(super) fn born(id: PeerId) -> Self {
+        Self { id: Some(id), running: true, ..Self::default() }
+    }
+
+    /// The UUID of the process that runs here, or last did.
+    pub(super) fn id(&self) -> Option<PeerId> {
+        self.id
+    }
+
+    pub(super) fn stops(&mut self) {
+        self.stopping = true;
+    }
+
+    pub(super) fn gone(&mut self) {
+        self.running = false;
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running && !self.stopping
+    }
+
+    pub(super) fn is_inside(&self, id: PeerId) -> bool {
+        self.inside.contains_key(&id)
+    }
+
+    /// How many peers have entered.
+    pub(super) fn count(&self) -> usize {
+        self.inside.len()
+    }
+
+    pub(super) fn inside(&self) -> impl Iterator<Item = PeerId> {
+        self.inside.keys().copied()
+    }
+
+    /// The groups of a peer that has entered.
+    pub(super) fn groups_of(&self, peer: PeerId) -> Option<&[Arc<str>]> {
+        self.inside.get(&peer).map(Vec::as_slice)
+    }
+
+    /// The groups that the node is in itself.
+    pub(super) fn groups(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.groups.iter().filter(|(_, since)| since.is_some()).map(|(group, _)| group)
+    }
+
+    /// How many groups are in only one of what the node is in and what it is seen in.
+    pub(super) fn differences(&self, seen: &[Arc<str>]) -> u64 {
+        let unseen = self.groups().filter(|group| !seen.contains(group)).count();
+        let not_in = seen.iter().filter(|group| !matches!(self.groups.get(*group), Some(Some(_)))).count();
+        (unseen + not_in) as u64
+    }
+
+    pub(super) fn join(&mut self, now: u64, group: &Arc<str>) {
+        self.groups.entry(group.clone()).or_default().get_or_insert(now);
+    }
+
+    pub(super) fn leave(&mut self, group: &str) {
+        if let Some(since) = self.groups.get_mut(group) {
+            *since = None;
+        }
+    }
+
+    pub(super) fn was_ever_in(&self, group: &str) -> bool {
+        self.groups.contains_key(group)
+    }
+
+    /// Whether the node has been in the group from before `sent` on.
+    pub(super) fn is_in_since(&self, group: &str, sent: u64) -> bool {
+        self.groups.get(group).copied().flatten().is_some_and(|since| since < sent)
+    }
+
+    pub(super) fn enter(&mut self, peer: PeerId) -> Result<(), Wrong> {
+        match self.inside.insert(peer, Vec::new()) {
+            None => Ok(()),
+            Some(_) => Err((Rule::Life, "it had entered already".into())),
+        }
+    }
+
+    pub(super) fn exit(&mut self, peer: PeerId) -> Result<(), Wrong> {
+        self.inside.remove(&peer).map(|_| ()).ok_or_else(outside)
+    }
+
+    pub(super) fn hears(&self, peer: PeerId) -> Result<(), Wrong> {
+        if self.is_inside(peer) { Ok(()) } else { Err(outside()) }
+    }
+
+    pub(super) fn peer_joins(&mut self, peer: PeerId, group: &Arc<str>) -> Result<(), Wrong> {
+        let groups = self.inside.get_mut(&peer).ok_or_else(outside)?;
+        if groups.contains(group) {
+            return Err((Rule::Life, format!("it was in {group:?} already")));
+        }
+        groups.push(group.clone());
+        Ok(())
+    }
+
+    pub(super) fn peer_leaves(&mut self, peer: PeerId, group: &Arc<str>) -> Result<(), Wrong> {
+        let groups = self.inside.get_mut(&peer).ok_or_else(outside)?;
+        let place = groups.iter().position(|found| found == group);
+        let place = place.ok_or_else(|| (Rule::Life, format!("it was not in {group:?}")))?;
+        groups.remove(place);
+        Ok(())
+    }
+}
+
+fn outside() -> Wrong {
+    (Rule::Life, "it has not entered, or is gone".into())
+}
