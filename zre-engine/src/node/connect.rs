@@ -325,6 +325,16 @@ impl Node {
             self.release(id);
             return;
         }
+        if self.has_patience(id) {
+            let until = now + self.config.handshake;
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.patient = true;
+                conn.zmtp.iter_mut().for_each(|zmtp| zmtp.extend(until));
+            }
+            self.set_timer(id, Some(until));
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(zmtp) = conn.zmtp.as_mut() else { return };
         let silent = !zmtp.has_output();
         let timed_out = zmtp.handle_timeout(now).err();
@@ -345,6 +355,21 @@ impl Node {
             self.actions.push_back(Action::Writable { conn: id });
         }
         self.set_timer(id, deadline);
+    }
+
+    /// Whether a connection that is not introduced in time gets its time once more. What each side says waits for what the
+    /// other said, and both may be held up for a moment: that should not cost those who are known their relation.
+    fn has_patience(&self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get(id).filter(|conn| !conn.patient) else { return false };
+        let ready = conn.zmtp.as_ref().is_some_and(Connection::is_ready);
+        match conn.role() {
+            Role::Out(_) => !ready,
+            Role::In(Some(peer)) => !conn.introduced && self.peers.get(&peer).is_some(),
+            Role::In(None) => {
+                let host = conn.remote.ip();
+                !ready && self.peers.iter().any(|(_, peer)| peer.endpoint().ip() == host)
+            }
+        }
     }
 
     /// Closes a connection for its peer's fault or failure, with what follows for the relation.
@@ -428,7 +453,7 @@ impl Node {
         let _ = self.tick(now);
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(zmtp) = conn.zmtp.as_mut() else { return };
-        zmtp.advance(written);
+        let written = zmtp.advance(written);
         self.statistics.octets_sent += written as u64;
         if conn.closing {
             if !zmtp.has_output() {

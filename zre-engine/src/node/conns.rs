@@ -29,6 +29,8 @@ pub(super) struct Conn {
     pub(super) reading: bool,
     /// It said HELLO.
     pub(super) introduced: bool,
+    /// It was given more time for that, or for the handshake.
+    pub(super) patient: bool,
     /// The other end has closed; what came before is still to be taken.
     pub(super) ended: bool,
     /// Only its last octets are still to be written.
@@ -68,6 +70,7 @@ impl Conns {
             remote,
             reading: true,
             introduced: false,
+            patient: false,
             ended: false,
             closing: false,
             ours: false,

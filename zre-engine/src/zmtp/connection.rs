@@ -346,12 +346,11 @@ impl Connection {
         opening + traffic
     }
 
-    /// The first `written` octets of what `transmit` gave are written.
-    pub fn advance(&mut self, written: usize) {
+    /// The first `written` octets of what `transmit` gave are written. How many of them there were is returned.
+    pub fn advance(&mut self, written: usize) -> usize {
         let rest = self.opening.advance(written);
-        if self.is_ready() {
-            self.traffic.advance(rest);
-        }
+        let excess = if self.is_ready() { self.traffic.advance(rest) } else { rest };
+        written - excess
     }
 
     /// Whether the handshake is done (and nothing went wrong since).
@@ -376,6 +375,13 @@ impl Connection {
     /// When [`Connection::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// Greeting and handshake may take until then.
+    pub(crate) fn extend(&mut self, until: Instant) {
+        if !self.is_ready() {
+            self.deadline = Some(until);
+        }
     }
 
     /// Looks at the clocks. An error ends the connection: close it.
