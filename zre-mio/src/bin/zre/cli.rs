@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use zre_mio::{Builder, Node, StartError};
 
 /// The exit code of a command line that cannot be obeyed, as clap has it.
-const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 
 /// How to set up the node.
 #[derive(Debug, Args)]

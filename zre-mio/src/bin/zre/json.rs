@@ -23,7 +23,7 @@ impl Object {
         Self::new().text("error", why)
     }
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self("{".into())
     }
 
@@ -41,11 +41,11 @@ impl Object {
         self
     }
 
-    fn number(self, name: &str, value: impl Into<u128>) -> Self {
+    pub(crate) fn number(self, name: &str, value: impl Into<u128>) -> Self {
         self.raw(name, &value.into().to_string())
     }
 
-    fn counts(self, name: &str, counts: &BTreeMap<&str, u64>) -> Self {
+    pub(crate) fn counts(self, name: &str, counts: &BTreeMap<&str, u64>) -> Self {
         let counts = counts.iter().fold(Self::new(), |object, (reason, count)| object.number(reason, *count));
         self.raw(name, &counts.end())
     }

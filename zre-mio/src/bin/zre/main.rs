@@ -7,6 +7,7 @@ mod json;
 mod output;
 mod pipe;
 mod signals;
+mod sim;
 mod text;
 
 use clap::{Parser, Subcommand};
@@ -24,12 +25,14 @@ struct Arguments {
 enum Command {
     Chat(chat::Options),
     Pipe(pipe::Options),
+    Sim(sim::Options),
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Chat(options) => chat::run(&options),
         Command::Pipe(options) => pipe::run(&options),
+        Command::Sim(options) => sim::run(&options),
     }
 }
 
@@ -60,9 +63,16 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_a_usage_error() {
-        for line in
-            ["zre", "zre chat --header nothing", "zre chat --port 0", "zre chat --interval 0", "zre chat --port 65536"]
-        {
+        for line in [
+            "zre",
+            "zre chat --header nothing",
+            "zre chat --port 0",
+            "zre chat --interval 0",
+            "zre chat --port 65536",
+            "zre sim --nodes 0",
+            "zre sim --duration -1",
+            "zre sim --network moon",
+        ] {
             assert_eq!(Arguments::try_parse_from(line.split(' ')).unwrap_err().exit_code(), 2, "{line}");
         }
     }

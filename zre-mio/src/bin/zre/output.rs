@@ -11,6 +11,15 @@ use std::{
 };
 use zre_mio::{Node, PeerId};
 
+/// How a text stands out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Colour {
+    Bold,
+    Dim,
+    Red,
+    Green,
+}
+
 /// Whole lines, in colour where a person reads them.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -53,6 +62,17 @@ impl Output {
         } else {
             self.line(format_args!("* {text}"));
         }
+    }
+
+    /// The text in this colour, where there are colours.
+    pub(crate) fn paint(&self, colour: Colour, text: &str) -> String {
+        let code = match colour {
+            Colour::Bold => "1",
+            Colour::Dim => "2",
+            Colour::Red => "1;31",
+            Colour::Green => "32",
+        };
+        if self.colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
     }
 
     /// Whether nobody reads any more.
