@@ -79,6 +79,11 @@
 //!
 //! `zre-mio` is such a driver; its `driver` folder shows each of these.
 //!
+//! # Applications
+//!
+//! Who drives many nodes, or one in several ways, writes what is done about events as an [`app::App`]: `zre_mio::run` and the
+//! simulator (`zre_engine::sim`) run the same one, and [`app::Runner`] is what a driver of your own needs for that.
+//!
 //! # The contract
 //!
 //! Each clause is a property test of this name.
@@ -125,6 +130,8 @@
 //! | feature | default | |
 //! |---|---|---|
 //! | `std` | yes | the standard halves of the dependencies; the engine's code is the same without |
+//! | `sim` | no | the simulator, `zre_engine::sim`: a cluster in a test; needs the standard library |
+//! | `arbitrary`, `proptest` | no | scenarios of the simulator from a fuzzer's octets, and from proptest |
 //! | `tracing` | no | log lines: `info` for the life of peers, `warn` for peers that break rules, `trace` for every message |
 //!
 //! # What this is not (yet)

@@ -1,7 +1,96 @@
 //! A cluster in a test: many nodes, a network with faults, and a clock that jumps, all in one thread and all decided by
 //! one seed.
 //!
-//! TODO-DOCS
+//! Nothing is sent for real and nobody waits: time jumps from one thing that happens to the next, so an hour of a small
+//! cluster takes a second or two. Two runs with the same seed do the same to the last octet, on any machine.
+//!
+//! ```
+//! use zre_engine::{Event, app::{App, Cx}, sim::{Network, Sim, secs}};
+//!
+//! /// Counts who is there.
+//! #[derive(Default)]
+//! struct Roll {
+//!     present: usize,
+//! }
+//!
+//! impl App for Roll {
+//!     fn on_event(&mut self, _: &mut Cx<'_>, event: Event) {
+//!         match event {
+//!             Event::Enter { .. } => self.present += 1,
+//!             Event::Exit { .. } => self.present -= 1,
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! let mut sim = Sim::builder(42).nodes(20, |_| Roll::default()).network(Network::wifi()).build();
+//! sim.assert_converges(secs(5));
+//! assert!((0..20).all(|node| sim.app(node).present == 19));
+//!
+//! sim.partition(0..5, 5..20);
+//! sim.crash(19);
+//! sim.run_for(secs(60));
+//! assert_eq!((sim.app(0).present, sim.app(5).present), (4, 13));
+//!
+//! sim.heal();
+//! sim.assert_converges(secs(5));
+//! assert_eq!(sim.app(0).present, 18);
+//! ```
+//!
+//! # The parts
+//!
+//! | | |
+//! |---|---|
+//! | [`App`] | your program: it is called at its start, for events and for its timers, and answers through a [`Cx`]. `zre_mio::run` runs the same over real sockets |
+//! | [`Sim`] | the cluster: run it for a time, make things go wrong, look at nodes and applications |
+//! | [`Network`] | how long things take and what is lost, torn and stalled; presets `lan`, `wifi`, `wan`, `hostile` |
+//! | [`Scenario`] | a run as data: in JSON, from a seed, from proptest, from a fuzzer |
+//! | [`Trial`], [`explore`], [`shrink`] | run scenario after scenario with your applications; the one that fails is made small |
+//! | [`Trace`] | what happened, as JSON lines and as a capture for Wireshark |
+//! | [`Life`] | all calls that one node got, to live them again alone |
+//!
+//! # What is checked all along
+//!
+//! These hold for any application, and a run panics where one does not ([`Builder::keep_going`] collects them instead):
+//!
+//! - Messages of one sender come in the order in which it sent them, none twice and none left out, from its ENTER to its
+//!   EXIT.
+//! - ENTER and EXIT of a peer alternate; JOIN, LEAVE and messages come in between; nothing comes about the node itself.
+//! - A shout reaches only those who are in its group.
+//! - Nobody goes, as others see it, without a reason: its process ended, it slept, or the network between the two failed.
+//! - What waits in a node is bounded, in clusters of up to 64 nodes (to look costs time).
+//! - The engine keeps its contract: no errors for a driver that makes no mistake, deadlines that move on.
+//!
+//! [`Sim::assert_converges`] adds that every view becomes exact, [`Sim::assert_quiet`] that a quiet cluster is quiet, and
+//! a [`Trial`] that what was sent has arrived and that no connection is left over. Yours are added by
+//! [`Sim::invariant`].
+//!
+//! # Looking for what goes wrong
+//!
+//! ```
+//! use zre_engine::sim::{Scenario, Trial, explore};
+//!
+//! // In a test: scenarios in which things go wrong, each from a seed.
+//! explore((0..10).map(Scenario::swarm), |scenario| Trial::of_nodes().run(scenario));
+//! ```
+//!
+//! A scenario has two parts. First its operations come, at their times, on a network that does wrong: in this part nothing
+//! may be violated. Then all is healed, and now everything must become right within a bound. Where one fails, operations,
+//! nodes and faults are taken away for as long as it still fails, and the smallest is printed with a line that runs it
+//! again. `examples/replicated.rs` shows this with an application that has a bug.
+//!
+//! # How chance works
+//!
+//! There is no generator that all share. Whether the third datagram from node 2 to node 5 is lost follows from the seed and
+//! from just that: so what is taken away does not reshuffle the luck of the rest. Keep to [`Cx::random`] and [`Cx::now`] in
+//! your application, and to collections whose order is fixed; then its runs can be repeated too.
+//!
+//! # What is simplified
+//!
+//! TCP is modelled by its effects: octets in order, late, in pieces, bounded by a window, cut off; a way that was cut is
+//! tried again at growing distances. There are no single lost segments, no congestion, no accept backlog and no descriptors
+//! that run out. A broadcast reaches all nodes; there is one network and no router. Names are not resolved. A process
+//! takes no time to think.
 
 mod agenda;
 mod arrive;
