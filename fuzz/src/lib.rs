@@ -1,18 +1,24 @@
-//! What must hold for any octets that a stranger may send.
+//! What must hold for any octets that a stranger may send, and for whatever happens to a cluster.
 //!
-//! One function per fuzz target: it feeds `data` to a decoder of `zre-proto` and panics where a property does not
-//! hold. `fuzz_targets/` hands them to libFuzzer, `tests/corpus.rs` replays the corpora on stable Rust.
+//! One function per fuzz target: it feeds `data` to a decoder of `zre-proto`, or makes a cluster of it, and panics where a
+//! property does not hold. `fuzz_targets/` hands them to libFuzzer, `tests/corpus.rs` replays the corpora on stable Rust.
 //!
-//! What they have in common: no input panics; what decodes encodes to the same octets, or, where the wire has two
+//! What the decoders have in common: no input panics; what decodes encodes to the same octets, or, where the wire has two
 //! forms of one value, to octets that decode to the same value; whole or in pieces, the outcome is the same; an error
 //! points into the input.
 #![forbid(unsafe_code)]
 
+use arbitrary::Unstructured;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use std::str;
+use zre_engine::sim::{Scenario, Trial};
 use zre_proto::{
     Beacon, DecodeError, Endpoint, Message,
     zmtp::{Command, Frame, FrameDecoder, FrameHeader, Greeting, GreetingDecoder},
+};
+use zre_tests::{
+    lives::{Manner, Player, cluster},
+    trouble::{Trouble, troubled},
 };
 
 /// A target: its name, which is also that of its corpus, and its body.
@@ -25,7 +31,9 @@ pub const TARGETS: &[Target] = &[
     ("endpoint", endpoint),
     ("frames", frames),
     ("greeting", greeting),
+    ("life", life),
     ("message", message),
+    ("scenario", scenario),
 ];
 
 /// The limit for frames: so small that inputs of the usual size reach it.
@@ -179,4 +187,38 @@ pub fn endpoint(data: &[u8]) {
 /// An error names a place in what was read, or right behind it, and can be printed.
 fn points_into(data: &[u8], error: DecodeError) {
     assert!(error.offset <= data.len(), "{error}, but there are {} octets", data.len());
+}
+
+/// Whatever happens to a cluster: the invariants of the simulator hold, and when all is healed everything becomes right.
+pub fn scenario(data: &[u8]) {
+    let Ok(scenario) = Unstructured::new(data).arbitrary::<Scenario>() else { return };
+    let report = Trial::of_nodes().run(&scenario);
+    assert!(report.violations.is_empty(), "{report}");
+}
+
+/// The most troubles in a life.
+const TROUBLES: u8 = 40;
+
+/// What no driver does and no honest peer sends, in the life of a node of any cluster: it does not panic, a peer's fault is
+/// no error, ENTER and EXIT come in turns, and no deadline is met twice.
+pub fn life(data: &[u8]) {
+    if let Ok((node, troubles, scenario)) = life_of(&mut Unstructured::new(data)) {
+        let mut lives = cluster(&scenario);
+        let (life, _) = lives.swap_remove(usize::from(node) % lives.len());
+        Player::live(&troubled(life, &troubles), &Manner::default());
+    }
+}
+
+/// Whose life it is, its troubles, and the cluster.
+fn life_of(source: &mut Unstructured<'_>) -> arbitrary::Result<(u8, Vec<Trouble>, Scenario)> {
+    let (node, count) = (source.arbitrary()?, source.int_in_range(0..=TROUBLES)?);
+    let mut troubles = Vec::new();
+    for _ in 0..count {
+        let (when, kind, choice) = source.arbitrary()?;
+        // Not all octets in one: some are left for those that follow.
+        let length = source.int_in_range(0u8..=64)?;
+        let octets = source.bytes(source.len().min(length.into()))?.to_vec();
+        troubles.push(Trouble { when, kind, choice, octets });
+    }
+    Ok((node, troubles, source.arbitrary()?))
 }

@@ -2,12 +2,14 @@
 
 pub mod children;
 pub mod libzmq;
+pub mod lives;
 pub mod namespace;
 pub mod ours;
 pub mod pyre;
 pub mod recording;
 pub mod script;
 pub mod solo;
+pub mod trouble;
 pub mod world;
 pub mod zre;
 pub mod zyrejs;

@@ -1,7 +1,8 @@
-//! Random lives of a node, for the property tests of the engine's contract.
+//! Random lives of a node among stock peers, for the property tests of the engine's contract: what no cluster of our own
+//! nodes does to it.
 //!
-//! A life is made once, from a list of [`Op`]s, with the node itself choosing the connection ids. What comes out is a
-//! list of [`Call`]s that can be played again, drained at other times, chunked otherwise.
+//! A life is made once, from a list of [`Op`]s, with the node itself choosing the connection ids. What comes out can be
+//! lived again: see [`lives`](crate::lives).
 
 use crate::solo::{command, dealer_opening, message, router_opening};
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 use zre_engine::{
-    Action, Address, Config, ConnId, Event, Input, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node, PeerId,
+    Action, Address, Config, ConnId, Instant, IoCause, Node,
+    sim::{Call, Life},
 };
 use zre_proto::{
     Beacon, Message,
@@ -76,206 +78,90 @@ pub fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A call of the node's API, with everything in it that it takes.
-#[derive(Debug, Clone)]
-pub enum Call {
-    /// [`Node::handle`].
-    Datagram(Vec<u8>, u8),
-    /// [`Node::handle`].
-    Connected(ConnId),
-    /// [`Node::handle`].
-    Received(ConnId, Bytes),
-    /// [`Node::handle`].
-    Closed(ConnId),
-    /// [`Node::handle`].
-    Link(bool),
-    /// [`Node::handle`].
-    Timeout,
-    /// No call: from now on nothing is written, or everything is again.
-    Stall(bool),
-    /// [`Node::accept`].
-    Accept(u8),
-    /// One of the application's calls.
-    App(u8, PeerId),
-    /// [`Node::consumed`].
-    Consumed(usize),
-}
-
-/// A node that plays calls, and all that came out of it.
-#[derive(Debug)]
-pub struct Player {
-    /// The node.
-    pub node: Node,
-    /// The time of the last call.
-    pub now: Instant,
-    /// All actions so far, but for `Writable`, whose number depends on when octets are written.
-    pub actions: Vec<Action>,
-    /// All events so far.
-    pub events: Vec<Event>,
-    /// What was written to each connection.
-    pub written: BTreeMap<ConnId, Vec<u8>>,
-    /// The connections that there may be.
-    pub conns: Vec<ConnId>,
-    attempts: Vec<ConnId>,
-    stalled: bool,
-    writes: usize,
-}
-
-impl Player {
-    /// A started node whose writes take at most `writes` octets at a time.
-    pub fn new(writes: usize) -> Self {
-        let now = Instant::from_nanos(1_000_000_000);
-        let mut config = Config::default();
-        config.limits.events = 2000;
-        config.limits.send_queue = 1500;
-        let mut node = Node::new(config, [3; 32], now).expect("a good configuration");
-        let at = tcp("10.0.0.1:49152");
-        let kind = ListenerKind::Mailbox;
-        node.handle(now, Input::Listening { listener: ListenerId(0), kind, at, advertise: None }).expect("listens");
-        node.handle(now, link_up()).expect("a link");
-        node.start(now).expect("starts");
-        Self {
-            node,
-            now,
-            actions: Vec::new(),
-            events: Vec::new(),
-            written: BTreeMap::new(),
-            conns: Vec::new(),
-            attempts: Vec::new(),
-            stalled: false,
-            writes,
-        }
+/// Lives through the operations: the life of a node that hears four hand-played peers, with little room for anything.
+pub fn live(ops: &[Op]) -> Life {
+    let mut config = Config::default();
+    config.limits.events = 2000;
+    config.limits.send_queue = 1500;
+    let mut author = Author::new(Life::new(config, [3; 32], Instant::from_nanos(1_000_000_000)));
+    for call in [Call::Listening(([10, 0, 0, 1], 49152).into()), link(true), Call::Start] {
+        author.call(author.now, call);
     }
-
-    /// Makes a call at a time. What the node answers is not looked at: any call is allowed.
-    pub fn call(&mut self, at: Instant, call: &Call) -> Option<ConnId> {
-        self.now = at;
-        let node = &mut self.node;
-        let _ = match call {
-            Call::Datagram(data, host) => {
-                let from = ([10, 0, 0, host + 2], 5670).into();
-                node.handle(at, Input::Datagram { link: LinkId(0), from, data })
-            }
-            Call::Connected(conn) => node.handle(at, Input::Connected { conn: *conn, local: tcp("10.0.0.1:50000") }),
-            Call::Received(conn, data) => node.handle(at, Input::Received { conn: *conn, data: data.clone() }),
-            Call::Closed(conn) => node.handle(at, Input::Closed { conn: *conn, cause: IoCause::Reset }),
-            Call::Link(true) => node.handle(at, link_up()),
-            Call::Link(false) => node.handle(at, Input::LinkDown { link: LinkId(0) }),
-            Call::Timeout => node.handle(at, Input::Timeout),
-            Call::Stall(stalled) => {
-                self.stalled = *stalled;
-                Ok(())
-            }
-            Call::Accept(host) => {
-                let from = tcp(&format!("10.0.0.{}:40000", host + 2));
-                return node.accept(at, ListenerId(0), from, tcp("10.0.0.1:49152")).ok();
-            }
-            Call::App(what, whom) => {
-                application(node, at, *what, *whom);
-                Ok(())
-            }
-            Call::Consumed(octets) => {
-                node.consumed(at, *octets);
-                Ok(())
-            }
-        };
-        None
-    }
-
-    /// Writes what there is to write, and takes all actions and events.
-    pub fn drain(&mut self) {
-        self.write_all();
-        self.take_queues();
-    }
-
-    /// Takes all actions and events.
-    pub fn take_queues(&mut self) {
-        while let Some(action) = self.node.poll_action() {
-            match action {
-                Action::Writable { .. } => {}
-                Action::Connect { conn, .. } => {
-                    self.attempts.push(conn);
-                    self.conns.push(conn);
-                    self.actions.push(action);
-                }
-                action => self.actions.push(action),
-            }
-        }
-        self.events.extend(std::iter::from_fn(|| self.node.poll_event()));
-    }
-
-    /// Writes what there is to write, on any connection, without a look at the actions.
-    pub fn write_all(&mut self) {
-        let conns = if self.stalled { Vec::new() } else { self.conns.clone() };
-        for conn in conns {
-            self.write(conn);
-        }
-    }
-
-    fn write(&mut self, conn: ConnId) {
-        loop {
-            let mut chunks = [&[][..]; 3];
-            let filled = self.node.transmit(conn, &mut chunks);
-            let mut octets = chunks[..filled].concat();
-            octets.truncate(self.writes);
-            if octets.is_empty() {
-                return;
-            }
-            let again = {
-                let mut chunks = [&[][..]; 3];
-                let filled = self.node.transmit(conn, &mut chunks);
-                chunks[..filled].concat()
-            };
-            assert!(again.starts_with(&octets), "transmit changes nothing until advance");
-            self.node.advance(self.now, conn, octets.len());
-            self.written.entry(conn).or_default().extend(octets);
-        }
-    }
-}
-
-/// A life: calls and when they are made.
-pub type Life = Vec<(Instant, Call)>;
-
-/// Lives through the operations, drained after each, and returns the calls that were made.
-pub fn live(ops: &[Op]) -> (Life, Player) {
-    let mut author = Author {
-        player: Player::new(usize::MAX),
-        life: Life::new(),
-        conns: Vec::new(),
-        numbers: BTreeMap::new(),
-        met: BTreeMap::new(),
-        consumed: 0,
-    };
-    author.player.drain();
     for op in ops {
         author.carry_out(op);
     }
-    (author.life, author.player)
+    author.life
 }
 
 /// Turns operations into calls, with what the node answered in mind.
 struct Author {
-    player: Player,
     life: Life,
+    node: Node,
+    now: Instant,
     /// All connections, each with whether it is the node's own.
     conns: Vec<(ConnId, bool)>,
     /// The number of the last message on each connection.
     numbers: BTreeMap<ConnId, u16>,
     /// The connection on which each peer last said HELLO.
     met: BTreeMap<u8, ConnId>,
-    consumed: usize,
+    /// What the events count for that the application has not consumed.
+    waiting: usize,
+    /// Sockets take no octets.
+    stalled: bool,
 }
 
 impl Author {
+    fn new(life: Life) -> Self {
+        Self {
+            node: life.born(),
+            now: life.since,
+            life,
+            conns: Vec::new(),
+            numbers: BTreeMap::new(),
+            met: BTreeMap::new(),
+            waiting: 0,
+            stalled: false,
+        }
+    }
+
+    /// Makes a call. What the node answers is not looked at: any call is allowed.
     fn call(&mut self, at: Instant, call: Call) -> Option<ConnId> {
-        let accepted = self.player.call(at, &call);
-        self.life.push((at, call));
-        self.player.conns.extend(accepted);
-        self.player.drain();
+        self.now = at;
+        let accepted = call.make(&mut self.node, at).ok().flatten();
+        let call = match call {
+            Call::Accept(from, local, _) => Call::Accept(from, local, accepted),
+            call => call,
+        };
+        self.life.calls.push((at, call));
         self.conns.extend(accepted.map(|conn| (conn, false)));
-        let attempts = std::mem::take(&mut self.player.attempts);
-        self.conns.extend(attempts.into_iter().map(|conn| (conn, true)));
+        self.drain();
         accepted
+    }
+
+    /// Takes what there is to do and to hear, and writes what the sockets take.
+    fn drain(&mut self) {
+        while let Some(action) = self.node.poll_action() {
+            if let Action::Connect { conn, .. } = action {
+                self.conns.push((conn, true));
+            }
+        }
+        self.waiting += std::iter::from_fn(|| self.node.poll_event()).map(|event| event.octets()).sum::<usize>();
+        if self.stalled {
+            return;
+        }
+        for index in 0..self.conns.len() {
+            let (conn, _) = self.conns[index];
+            loop {
+                let mut chunks = [&[][..]; 3];
+                let filled = self.node.transmit(conn, &mut chunks);
+                let octets = chunks[..filled].iter().map(|chunk| chunk.len()).sum();
+                if octets == 0 {
+                    break;
+                }
+                self.node.advance(self.now, conn, octets);
+                self.life.calls.push((self.now, Call::Advance(conn, octets)));
+            }
+        }
     }
 
     fn pick(&self, index: u8) -> Option<(ConnId, bool)> {
@@ -288,12 +174,17 @@ impl Author {
         *number
     }
 
+    fn stall(&mut self, stalled: bool) {
+        self.stalled = stalled;
+        self.drain();
+    }
+
     fn carry_out(&mut self, op: &Op) {
-        let now = self.player.now;
+        let now = self.now;
         let call = match op {
             Op::Pass(millis) => {
                 let end = now + Duration::from_millis((*millis).into());
-                while let Some(deadline) = self.player.node.poll_timeout().filter(|deadline| deadline.at <= end) {
+                while let Some(deadline) = self.node.poll_timeout().filter(|deadline| deadline.at <= end) {
                     self.call(deadline.at, Call::Timeout);
                 }
                 self.call(end, Call::Timeout);
@@ -308,18 +199,18 @@ impl Author {
                 let number = self.next_number(conn);
                 Call::Received(conn, say(*peer, *what, number).into())
             }),
-            Op::Stall(stalled) => Some(Call::Stall(*stalled)),
+            Op::Stall(stalled) => return self.stall(*stalled),
             Op::Flood(peer) => {
-                self.call(now, Call::Stall(true));
+                self.stall(true);
                 for _ in 0..8 {
-                    self.call(now, Call::App(8, uuid(*peer).into()));
+                    self.call(now, application(8, *peer));
                 }
-                Some(Call::Stall(false))
+                return self.stall(false);
             }
             Op::Beacon(peer, port) => Some(beacon(*peer, *port)),
-            Op::Datagram(data) => Some(Call::Datagram(data.clone(), 0)),
-            Op::Accept(peer) => Some(Call::Accept(*peer)),
-            Op::Connected(conn) => self.pick(*conn).map(|(conn, _)| Call::Connected(conn)),
+            Op::Datagram(data) => Some(datagram(0, data.clone())),
+            Op::Accept(peer) => Some(accept(*peer)),
+            Op::Connected(conn) => self.pick(*conn).map(|(conn, _)| connected(conn)),
             Op::Handshake(conn, peer) => self.pick(*conn).map(|(conn, ours)| {
                 let octets = if ours { router_opening() } else { dealer_opening(uuid(*peer)) };
                 Call::Received(conn, octets.into())
@@ -329,14 +220,10 @@ impl Author {
                 Call::Received(conn, say(*peer, *what, number).into())
             }),
             Op::Octets(conn, octets) => self.pick(*conn).map(|(conn, _)| Call::Received(conn, octets.clone().into())),
-            Op::Closed(conn) => self.pick(*conn).map(|(conn, _)| Call::Closed(conn)),
-            Op::Link(up) => Some(Call::Link(*up)),
-            Op::App(what, _) if what % 8 == 7 => {
-                let waiting = self.player.events[self.consumed..].iter().map(Event::octets).sum();
-                self.consumed = self.player.events.len();
-                Some(Call::Consumed(waiting))
-            }
-            Op::App(what, whom) => Some(Call::App(*what, uuid(whom % 4).into())),
+            Op::Closed(conn) => self.pick(*conn).map(|(conn, _)| Call::Closed(conn, IoCause::Reset)),
+            Op::Link(up) => Some(link(*up)),
+            Op::App(what, _) if what % 8 == 7 => Some(Call::Consumed(std::mem::take(&mut self.waiting))),
+            Op::App(what, whom) => Some(application(*what, whom % 4)),
         };
         if let Some(call) = call {
             self.call(now, call);
@@ -344,14 +231,14 @@ impl Author {
     }
 
     fn meet(&mut self, peer: u8) {
-        let now = self.player.now;
-        self.call(now, Call::Link(true));
+        let now = self.now;
+        self.call(now, link(true));
         self.call(now, beacon(peer, 7000));
         if let Some((conn, true)) = self.conns.last().copied() {
-            self.call(now, Call::Connected(conn));
+            self.call(now, connected(conn));
             self.call(now, Call::Received(conn, router_opening().into()));
         }
-        if let Some(conn) = self.call(now, Call::Accept(peer)) {
+        if let Some(conn) = self.call(now, accept(peer)) {
             self.met.insert(peer, conn);
             self.call(now, Call::Received(conn, dealer_opening(uuid(peer)).into()));
             let number = self.next_number(conn);
@@ -362,18 +249,35 @@ impl Author {
 
 fn beacon(peer: u8, port: u16) -> Call {
     let beacon = Beacon { uuid: uuid(peer), port, public_key: None };
-    Call::Datagram(beacon.encode().to_vec(), peer)
+    datagram(peer, beacon.encode().to_vec())
 }
 
-fn application(node: &mut Node, now: Instant, what: u8, whom: PeerId) {
+fn datagram(peer: u8, data: Vec<u8>) -> Call {
+    Call::Datagram(([10, 0, 0, peer + 2], 5670).into(), data.into())
+}
+
+fn accept(peer: u8) -> Call {
+    Call::Accept(tcp(&format!("10.0.0.{}:40000", peer + 2)), tcp("10.0.0.1:49152"), None)
+}
+
+fn connected(conn: ConnId) -> Call {
+    Call::Connected(conn, tcp("10.0.0.1:50000"))
+}
+
+fn link(up: bool) -> Call {
+    if up { Call::LinkUp([10, 0, 0, 1].into()) } else { Call::LinkDown }
+}
+
+fn application(what: u8, peer: u8) -> Call {
+    let peer = uuid(peer).into();
     match what % 40 {
-        0..5 => drop(node.join(now, "chat")),
-        5..8 => drop(node.leave(now, "chat")),
-        8..20 => drop(node.whisper(now, whom, [Bytes::from(vec![what; 40]), Bytes::from(vec![1; 300])])),
-        20..32 => drop(node.shout(now, "chat", "to all")),
-        32..34 => drop(node.disconnect(now, whom)),
-        34..38 => drop(node.set_header("X-K", "v")),
-        _ => node.stop(now),
+        0..5 => Call::Join("chat".into()),
+        5..8 => Call::Leave("chat".into()),
+        8..20 => Call::Whisper(peer, [Bytes::from(vec![what; 40]), Bytes::from(vec![1; 300])].into()),
+        20..32 => Call::Shout("chat".into(), "to all".into()),
+        32..34 => Call::Disconnect(peer),
+        34..38 => Call::SetHeader("X-K".into(), "v".into()),
+        _ => Call::Stop,
     }
 }
 
@@ -411,8 +315,4 @@ fn uuid(peer: u8) -> Uuid {
 
 fn tcp(text: &str) -> Address {
     Address::Tcp(text.parse().expect("an address"))
-}
-
-fn link_up() -> Input<'static> {
-    Input::LinkUp { link: LinkId(0), address: [10, 0, 0, 1].into(), mailbox: ListenerId(0) }
 }

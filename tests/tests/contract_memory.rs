@@ -2,9 +2,10 @@
 //!
 //! Allocations are counted instead of seconds: the same on every machine, in every run.
 
-use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
+use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
+use zre_engine::sim::Call;
 use zre_tests::{
-    script::{live, op},
+    lives::origin,
     solo::{Solo, Stock},
 };
 
@@ -23,7 +24,7 @@ fn clause_4_work_and_memory_follow_what_came_and_never_what_was_declared() {
     let _profiler = dhat::Profiler::builder().testing().build();
     a_declared_size_costs_nothing();
     a_frame_costs_in_proportion_however_it_is_cut();
-    garbage_on_random_lives_costs_in_proportion();
+    what_comes_in_random_lives_costs_in_proportion();
 }
 
 fn a_declared_size_costs_nothing() {
@@ -80,19 +81,37 @@ fn a_frame_costs_in_proportion_however_it_is_cut() {
     }
 }
 
-fn garbage_on_random_lives_costs_in_proportion() {
+fn what_comes_in_random_lives_costs_in_proportion() {
     let mut runner = TestRunner::deterministic();
+    let drawn = (origin(20), vec(any::<u8>(), 1..5000));
+    let mut most = (0, 0);
     for _ in 0..60 {
-        let tree = (vec(op(), 0..80), vec(any::<u8>(), 1..5000)).new_tree(&mut runner).expect("a tree");
-        let (ops, garbage) = proptest::strategy::ValueTree::current(&tree);
-        let (_, mut player) = live(&ops);
-        for conn in player.conns.clone() {
-            let (before, _) = held_and_allocated();
-            let data = bytes::Bytes::copy_from_slice(&garbage);
-            let _ = player.node.handle(player.now, zre_engine::Input::Received { conn, data });
-            let (after, _) = held_and_allocated();
-            let grown = after.saturating_sub(before);
-            assert!(grown <= 2 * garbage.len() + 65536, "{grown} octets held for {}", garbage.len());
+        let (origin, garbage) = drawn.new_tree(&mut runner).expect("a tree").current();
+        let mut life = origin.life();
+        // And what no life holds, on a connection that may still stand.
+        let received = |(at, call): &(_, Call)| match call {
+            Call::Received(conn, _) => Some((*at, Call::Received(*conn, garbage.clone().into()))),
+            _ => None,
+        };
+        let last = life.calls.iter().rev().find_map(received);
+        life.calls.extend(last);
+        let mut node = life.born();
+        for (at, call) in life.calls {
+            let octets = match &call {
+                Call::Datagram(_, data) | Call::Received(_, data) => Some(data.len()),
+                _ => None,
+            };
+            let (held, allocated) = held_and_allocated();
+            let _ = call.make(&mut node, at);
+            let (held_after, allocated_after) = held_and_allocated();
+            while node.poll_action().is_some() {}
+            while node.poll_event().is_some() {}
+            let Some(octets) = octets else { continue };
+            let (grown, work) = (held_after.saturating_sub(held), (allocated_after - allocated) as usize);
+            most = (most.0.max(grown.saturating_sub(2 * octets)), most.1.max(work.saturating_sub(5 * octets)));
+            assert!(grown <= 2 * octets + 16384, "{grown} octets held for {octets}");
+            assert!(work <= 5 * octets + 16384, "{work} octets allocated for {octets}");
         }
     }
+    println!("lives: {} octets held at most beside twice what came, {} allocated beside five times it", most.0, most.1);
 }

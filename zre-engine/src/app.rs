@@ -100,14 +100,14 @@ impl Cx<'_> {
     /// Joins a group and tells all peers. `Ok(false)`: the node was in it already, and nothing was sent.
     pub fn join(&mut self, group: &str) -> Result<bool, SendError> {
         let joined = self.node.join(self.now, group);
-        self.desk.note(|| Deed::Join(group.into()));
+        self.desk.note(|| Deed::Join { group: group.into(), done: joined.is_ok() });
         joined
     }
 
     /// Leaves a group and tells all peers. `Ok(false)`: the node was not in it, and nothing was sent.
     pub fn leave(&mut self, group: &str) -> Result<bool, SendError> {
         let left = self.node.leave(self.now, group);
-        self.desk.note(|| Deed::Leave(group.into()));
+        self.desk.note(|| Deed::Leave { group: group.into(), done: left.is_ok() });
         left
     }
 
@@ -265,8 +265,8 @@ impl<A: App> Runner<A> {
 #[derive(Debug, Clone)]
 #[cfg_attr(not(feature = "sim"), expect(dead_code, reason = "only the simulator reads it"))]
 pub(crate) enum Deed {
-    Join(Arc<str>),
-    Leave(Arc<str>),
+    Join { group: Arc<str>, done: bool },
+    Leave { group: Arc<str>, done: bool },
     Whisper { peer: PeerId, content: Content, sent: bool },
     Shout { group: Arc<str>, content: Content, to: Vec<PeerId> },
     SetHeader(Arc<str>, Arc<str>),

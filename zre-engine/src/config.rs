@@ -39,6 +39,10 @@ pub struct Config {
     pub heartbeat: Option<Duration>,
     /// What a peer may cost.
     pub limits: Limits,
+    /// A known bug that the node is to have, so that a test can show that it finds it.
+    #[cfg(feature = "planted-faults")]
+    #[doc(hidden)]
+    pub planted: Option<crate::planted::Planted>,
 }
 
 impl Default for Config {
@@ -58,6 +62,8 @@ impl Default for Config {
             introduction: Duration::from_secs(10),
             heartbeat: None,
             limits: Limits::default(),
+            #[cfg(feature = "planted-faults")]
+            planted: None,
         }
     }
 }

@@ -156,6 +156,7 @@ mod id;
 mod input;
 mod log;
 mod node;
+mod planted;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod time;
@@ -171,6 +172,9 @@ pub use event::{Event, ExitReason, Headers};
 pub use id::{ConnId, LinkId, ListenerId, PeerId, PeerIdError};
 pub use input::{Input, IoCause, ListenerKind};
 pub use node::{Node, PeerInfo, Statistics};
+#[cfg(feature = "planted-faults")]
+#[doc(hidden)]
+pub use planted::Planted;
 pub use time::Instant;
 /// Where a connection goes to or a socket listens: the engine's word for an endpoint.
 pub use zre_proto::Endpoint as Address;

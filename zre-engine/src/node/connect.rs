@@ -18,6 +18,7 @@ use crate::{
     id::{ConnId, PeerId},
     input::IoCause,
     log::log,
+    planted::Planted,
     time::Instant,
     zmtp::{Connection, ConnectionConfig, PeerInfo, SocketType},
 };
@@ -139,7 +140,7 @@ impl Node {
         let Some(peer_id) = octets.filter(|_| identity.len() == IDENTITY_LEN).map(PeerId::from_octets) else {
             return self.violation(id, Violation::Identity { found: identity.len() });
         };
-        if peer_id == self.me.id {
+        if peer_id == self.me.id && !self.planted(Planted::HearOneself) {
             return self.close(id, CloseReason::IdentityConflict);
         }
         self.conns.identify(id, peer_id);
@@ -251,6 +252,7 @@ impl Node {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id).filter(|peer| peer.out.conn() == Some(id)) else { return };
         let was_greeted = matches!(peer.out, Out::Open { greeted: true, .. });
+        assert!(peer.ready || !self.config.has(Planted::Panic), "whoever we connect to has entered");
         if !peer.ready || !was_greeted || peer.reintroducing {
             self.attempt_failed(peer_id);
             return;
@@ -454,6 +456,9 @@ impl Node {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(zmtp) = conn.zmtp.as_mut() else { return };
         let written = zmtp.advance(written);
+        if self.config.has(Planted::ShortWrite) && zmtp.has_output() {
+            zmtp.advance(1);
+        }
         self.statistics.octets_sent += written as u64;
         if conn.closing {
             if !zmtp.has_output() {

@@ -7,6 +7,7 @@ use crate::{
     error::InputError,
     id::{LinkId, ListenerId, PeerId},
     log::log,
+    planted::Planted,
 };
 use core::{
     net::{IpAddr, SocketAddr},
@@ -24,7 +25,7 @@ impl Node {
         }
         let clock = self.links.remove(&link).map(|old| old.clock).unwrap_or_default();
         self.links.insert(link, Link { address, mailbox, clock });
-        if self.phase == Phase::Running {
+        if self.phase == Phase::Running && !self.planted(Planted::NoBeaconAfterLinkUp) {
             self.beacon(link);
         }
         Ok(())

@@ -18,6 +18,7 @@ use crate::{
     event::{Event, ExitReason, Headers},
     id::{ConnId, PeerId},
     log::log,
+    planted::Planted,
     time::Instant,
     zmtp::Connection,
 };
@@ -113,7 +114,12 @@ impl Node {
         self.set_timer(id, None);
         match meaning {
             Meaning::Enters => self.enter(id, peer_id, endpoint, introduction),
-            Meaning::Answers => self.answered(id, peer_id, introduction),
+            Meaning::Answers => {
+                self.answered(id, peer_id, introduction);
+                if self.planted(Planted::AnswerHelloTwice) {
+                    self.reconnect(peer_id);
+                }
+            }
             // It gave us up for a number that it did not want, and has met us again.
             Meaning::Restarted if self.guessed_wrong(peer_id) => self.answered(id, peer_id, introduction),
             Meaning::Restarted => {
@@ -121,6 +127,7 @@ impl Node {
                 self.keep_inbound(id, peer_id);
                 let ending = self.peers.get(&peer_id).and_then(|peer| peer.ending.as_deref().copied());
                 match ending {
+                    None if self.planted(Planted::NoExitBeforeEnter) => {}
                     Some(ending) => self.exit(peer_id, ending.reason, ending.unsent),
                     None => self.exit(peer_id, ExitReason::Restarted, 0),
                 }
@@ -177,12 +184,14 @@ impl Node {
         let out = peer.out;
         log!(info, "ENTER {name:?} ({peer_id}) at {endpoint}");
         self.emit(Event::Enter { peer: peer_id, name, headers, endpoint: endpoint.clone() });
-        for group in &introduction.groups {
+        let known = self.planted(Planted::ForgetGroupsOfHello) && out != Out::Waiting { until: now };
+        for group in introduction.groups.iter().filter(|_| !known) {
             self.set_member(peer_id, group, true);
         }
         match out {
             Out::Waiting { .. } => self.connect(peer_id),
             Out::Connecting { .. } if elsewhere => self.reconnect(peer_id),
+            Out::Open { .. } if self.planted(Planted::AnswerHelloTwice) => self.reconnect(peer_id),
             Out::Connecting { .. } | Out::Open { .. } => self.flush_held(peer_id),
         }
         self.doubt_predecessor(peer_id, &endpoint);
@@ -333,13 +342,17 @@ impl Node {
         let Some(mut peer) = self.peers.remove(&id) else { return };
         self.full.remove(&id);
         self.timers.set(&mut peer.clock, Timer::Peer(id), None, self.now);
-        for group in peer.groups.iter() {
+        let stale = self.planted(Planted::StaleMembers);
+        for group in peer.groups.iter().filter(|_| !stale) {
             self.forget_member(id, group);
         }
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
         let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held.content();
         self.statistics.unsent += unsent as u64;
         for conn in peer.conns() {
+            if self.planted_now(Planted::LeakConnection, 5) {
+                continue;
+            }
             self.close(conn, CloseReason::Exit(reason));
         }
         if peer.ready {
@@ -358,6 +371,9 @@ impl Node {
         self.timers.set(&mut peer.clock, Timer::Peer(id), None, self.now);
         for conn in peer.conns() {
             self.close(conn, CloseReason::Abandoned);
+        }
+        if self.planted(Planted::ExitOfStranger) {
+            self.emit(Event::Exit { peer: id, name: peer.name, reason: ExitReason::Lost, unsent: 0 });
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     error::{ConfigError, SendError},
     event::Headers,
     id::{ListenerId, PeerId},
+    planted::Planted,
     time::Instant,
 };
 use alloc::{collections::BTreeSet, format, string::String, sync::Arc};
@@ -173,7 +174,11 @@ impl Node {
         }
         self.me.status = self.me.status.wrapping_add(1);
         self.me.hello = None;
-        let change = Membership { group: group.into(), status: self.me.status };
+        if !join && self.planted_now(Planted::LoseLeave, 2) {
+            return Ok(true);
+        }
+        let late = u8::from(!join && self.planted(Planted::WrongStatus));
+        let change = Membership { group: group.into(), status: self.me.status.wrapping_sub(late) };
         self.tell_all(&if join { Body::Join(change) } else { Body::Leave(change) });
         Ok(true)
     }
@@ -194,6 +199,9 @@ impl Node {
 
     /// Whether `endpoint` is one of our own mailboxes.
     pub(super) fn is_own(&self, endpoint: &Address) -> bool {
+        if self.planted(Planted::HearOneself) {
+            return false;
+        }
         let on_link =
             |link: &super::Link| self.endpoint_on(link.address, Some(link.mailbox)).as_ref() == Some(endpoint);
         self.listeners.values().any(|mailbox| mailbox.at == *endpoint || mailbox.advertise.as_ref() == Some(endpoint))
@@ -201,6 +209,6 @@ impl Node {
     }
 
     pub(super) fn uuid_is_mine(&self, uuid: Uuid) -> bool {
-        PeerId::from(uuid) == self.me.id
+        PeerId::from(uuid) == self.me.id && !self.planted(Planted::HearOneself)
     }
 }

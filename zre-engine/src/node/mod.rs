@@ -39,6 +39,7 @@ use crate::{
     id::{ConnId, LinkId, ListenerId, PeerId},
     input::{Input, ListenerKind},
     log::log,
+    planted::{Planted, one_of},
     time::Instant,
     zmtp::{Connection, Encoder},
 };
@@ -333,6 +334,9 @@ impl Node {
                 Timer::Peer(peer) => self.serve_peer(peer),
                 Timer::Linger => self.finish_stop(),
             }
+            if self.planted(Planted::FireOneTimer) {
+                break;
+            }
         }
     }
 
@@ -340,6 +344,17 @@ impl Node {
         self.waiting += event.octets();
         self.events.push_back(event);
         self.check_pressure();
+    }
+
+    /// Whether this bug is planted in the node: never, but in tests (see `planted`).
+    fn planted(&self, fault: Planted) -> bool {
+        self.config.has(fault)
+    }
+
+    /// The same for a bug that shows only one time of so many.
+    fn planted_now(&self, fault: Planted, many: u64) -> bool {
+        let counts = &self.statistics;
+        self.planted(fault) && one_of(many, [self.now.as_nanos(), counts.messages_sent, counts.messages_received])
     }
 
     /// A number from `low` to `high`.

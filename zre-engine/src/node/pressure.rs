@@ -5,7 +5,7 @@
 //! does the rest. Half of the limit later everything goes on.
 
 use super::{Node, conns::Role};
-use crate::{action::Action, id::ConnId, time::Instant};
+use crate::{action::Action, id::ConnId, planted::Planted, time::Instant};
 use alloc::vec::Vec;
 
 impl Node {
@@ -14,7 +14,8 @@ impl Node {
         // They are consumed, whatever the clock says.
         let _ = self.tick(now);
         self.waiting = self.waiting.saturating_sub(octets);
-        if self.throttled && self.waiting <= self.config.limits.events / 2 {
+        let enough = self.waiting <= self.config.limits.events / 2;
+        if self.throttled && enough && !self.planted(Planted::NeverReadAgain) {
             self.throttled = false;
             self.restart_clocks();
             for id in self.inbound_in_use() {

@@ -18,6 +18,7 @@ use crate::{
     event::{Event, ExitReason},
     id::{ConnId, PeerId},
     log::log,
+    planted::Planted,
     time::Instant,
 };
 use core::time::Duration;
@@ -52,6 +53,9 @@ impl Node {
 
     /// Asks a peer for a word, if it can be asked.
     pub(super) fn ping(&mut self, id: PeerId) {
+        if self.planted(Planted::StopPinging) && self.peers.get(&id).is_some_and(|peer| peer.pings >= 3) {
+            return;
+        }
         if self.peers.get(&id).is_some_and(|peer| peer.open().is_some())
             && self.send_unless_full(id, &Body::Ping)
             && let Some(peer) = self.peers.get_mut(&id)
@@ -61,6 +65,9 @@ impl Node {
     }
 
     pub(super) fn answer_ping(&mut self, id: PeerId) {
+        if self.planted_now(Planted::NoPingOk, 4) {
+            return;
+        }
         self.send_unless_full(id, &Body::PingOk);
     }
 
@@ -83,6 +90,13 @@ impl Node {
             return;
         }
         if now >= quiet.heard + expired {
+            if self.config.has(Planted::NeverExpire) {
+                quiet.heard = now;
+                return;
+            }
+            if self.planted(Planted::SpinningDeadline) {
+                return;
+            }
             self.exit(id, ExitReason::Expired, 0);
             return;
         }

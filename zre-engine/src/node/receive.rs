@@ -13,6 +13,7 @@ use crate::{
     event::{Event, ExitReason},
     id::{ConnId, PeerId},
     log::log,
+    planted::Planted,
     zmtp::Progress,
 };
 use alloc::sync::Arc;
@@ -117,11 +118,19 @@ impl Node {
         let name = peer.name.clone();
         match body {
             Body::Whisper | Body::Shout { .. } if self.config.send_only => self.statistics.discarded += 1,
-            Body::Whisper => self.emit(Event::Whisper { peer: peer_id, name, content }),
+            _ if self.planted(Planted::LoseWhenFull) && self.waiting > self.config.limits.events / 2 => {}
+            Body::Whisper => {
+                if self.planted_now(Planted::DeliverTwice, 30) {
+                    self.emit(Event::Whisper { peer: peer_id, name: name.clone(), content: content.clone() });
+                }
+                self.emit(Event::Whisper { peer: peer_id, name, content });
+            }
             Body::Shout { group } => {
                 // Only groups that we are in; stock programs deliver any.
                 let group = group.to_str();
-                let Some(group) = self.me.groups.get(&*group).cloned() else { return };
+                let any = self.planted(Planted::ShoutToAnyGroup) || self.planted(Planted::ShoutAfterLeave);
+                let known = self.me.groups.get(&*group).cloned();
+                let Some(group) = known.or_else(|| any.then(|| Arc::from(&*group))) else { return };
                 self.emit(Event::Shout { peer: peer_id, name, group, content });
             }
             Body::Join(change) => self.peer_changed(peer_id, &change, true),

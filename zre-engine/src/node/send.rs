@@ -5,7 +5,7 @@
 
 use super::{
     Node, Phase,
-    peer::{Held, Peer},
+    peer::{Held, HeldBack, Peer},
 };
 use crate::{
     Address,
@@ -15,6 +15,7 @@ use crate::{
     event::Event,
     id::{ConnId, PeerId},
     log::log,
+    planted::Planted,
     time::Instant,
     zmtp::{Connection, Encoder},
 };
@@ -59,7 +60,10 @@ impl Node {
         if group.is_empty() || group.len() > STRING_MAX {
             return Err(SendError::BadGroup { found: group.len() });
         }
-        let receivers = self.peers_by_group(group);
+        let mut receivers = self.peers_by_group(group);
+        if self.planted(Planted::ShoutToAnyGroup) {
+            receivers = self.peers().collect();
+        }
         let body = Body::Shout { group: group.into() };
         self.encode(&body, &content);
         for peer in &receivers {
@@ -94,7 +98,8 @@ impl Node {
     fn check_room_for_content(&mut self, id: PeerId) -> Result<(), SendError> {
         let limit = self.config.limits.send_queue;
         let load = self.load(id);
-        if load == 0 || load + self.encoder.octets() + MESSAGE_COST <= limit {
+        let fits = load == 0 || load + self.encoder.octets() + MESSAGE_COST <= limit;
+        if fits || self.planted(Planted::UnboundedQueue) {
             return Ok(());
         }
         self.set_full(id);
@@ -116,7 +121,7 @@ impl Node {
     }
 
     /// What waits for a peer.
-    pub(super) fn load(&self, id: PeerId) -> usize {
+    pub(crate) fn load(&self, id: PeerId) -> usize {
         let Some(peer) = self.peers.get(&id) else { return 0 };
         let queue = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
         peer.held.load() + queue.map_or(0, Connection::load)
@@ -135,6 +140,9 @@ impl Node {
         *full = now;
         if self.load(id) <= self.config.limits.send_queue / 2 {
             self.full.remove(&id);
+            if self.planted(Planted::LoseRoom) {
+                return;
+            }
             self.emit(Event::Room { peer: id });
         }
     }
@@ -171,7 +179,11 @@ impl Node {
 
     /// Queues the message in the encoder on a connection, with the next number.
     fn put(&mut self, id: PeerId, conn_id: ConnId, name: &'static str, counts: bool) {
+        let skips = self.planted_now(Planted::SkipSequence, 40);
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        if skips {
+            peer.take_number();
+        }
         let number = peer.take_number();
         log!(trace, "peer {id}: sending {name} number {number}");
         self.encoder.set_sequence(number);
@@ -197,6 +209,9 @@ impl Node {
         self.put(id, conn, "HELLO", false);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.held.keep_content();
+            if self.config.has(Planted::DropHeld) {
+                peer.held = HeldBack::default();
+            }
         }
     }
 
@@ -219,6 +234,9 @@ impl Node {
                 && let Some(peer) = self.peers.get_mut(&id)
             {
                 peer.confirmed_by = peer.pings + 1;
+            }
+            if self.planted(Planted::OvertakeHeld) {
+                break;
             }
         }
         self.encoder.finish();

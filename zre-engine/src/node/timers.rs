@@ -49,9 +49,9 @@ pub(super) struct Timers {
 
 impl Timers {
     /// Sets, moves or (with `None`) clears a timer, whose clock this is. It fires after `now`, so that nobody waits for
-    /// what has passed.
+    /// what has passed. At the end of time nothing comes after `now`: there it does not fire.
     pub(super) fn set(&mut self, clock: &mut Clock, timer: Timer, at: Option<Instant>, now: Instant) {
-        let at = at.map(|at| at.max(now + Duration::from_nanos(1)));
+        let at = at.map(|at| at.max(now + Duration::from_nanos(1))).filter(|at| *at > now);
         let old = clock.get().filter(|old| Some(*old) != at);
         clock.0 = at.and_then(|at| NonZeroU64::new(at.as_nanos()));
         let old = old.filter(|old| self.by_time.remove(&(*old, timer)));

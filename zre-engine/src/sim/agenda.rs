@@ -3,71 +3,70 @@
 /// Nodes by the time at which something happens at them; of two at the same time, the one with the smaller index.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    /// A binary heap of nodes.
-    heap: Vec<u32>,
+    /// A binary heap of nodes, each with when it is due (`u64::MAX`: never), so that to compare two is to look at two
+    /// neighbours.
+    heap: Vec<(u64, u32)>,
     /// Where in `heap` each node is.
     places: Vec<u32>,
-    /// When each node is due; `u64::MAX`: never.
-    due: Vec<u64>,
 }
 
 impl Agenda {
     pub(super) fn of(nodes: usize) -> Self {
-        let all: Vec<u32> = (0..nodes as u32).collect();
-        Self { heap: all.clone(), places: all, due: vec![u64::MAX; nodes] }
+        Self { heap: (0..nodes as u32).map(|node| (u64::MAX, node)).collect(), places: (0..nodes as u32).collect() }
     }
 
     /// The first node, and its time.
     pub(super) fn first(&self) -> Option<(u64, usize)> {
-        let node = *self.heap.first()? as usize;
-        Some((self.due[node], node)).filter(|(due, _)| *due < u64::MAX)
+        self.heap.first().filter(|(due, _)| *due < u64::MAX).map(|(due, node)| (*due, *node as usize))
     }
 
     pub(super) fn due(&self, node: usize) -> u64 {
-        self.due[node]
+        self.heap[self.places[node] as usize].0
     }
 
     pub(super) fn set(&mut self, node: usize, due: u64) {
-        let old = std::mem::replace(&mut self.due[node], due);
+        let place = self.places[node] as usize;
+        let old = self.heap[place].0;
         if due < old {
-            self.rise(self.places[node] as usize);
+            self.rise(place, (due, node as u32));
         } else if due > old {
-            self.sink(self.places[node] as usize);
+            self.sink(place, (due, node as u32));
         }
     }
 
-    fn key(&self, place: usize) -> (u64, u32) {
-        let node = self.heap[place];
-        (self.due[node as usize], node)
+    fn put(&mut self, place: usize, entry: (u64, u32)) {
+        self.heap[place] = entry;
+        self.places[entry.1 as usize] = place as u32;
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
-        self.heap.swap(a, b);
-        self.places[self.heap[a] as usize] = a as u32;
-        self.places[self.heap[b] as usize] = b as u32;
-    }
-
-    fn rise(&mut self, mut place: usize) {
+    /// Puts an entry at a place or above.
+    fn rise(&mut self, mut place: usize, entry: (u64, u32)) {
         while place > 0 {
             let above = (place - 1) / 2;
-            if self.key(above) <= self.key(place) {
-                return;
+            if self.heap[above] <= entry {
+                break;
             }
-            self.swap(above, place);
+            self.put(place, self.heap[above]);
             place = above;
         }
+        self.put(place, entry);
     }
 
-    fn sink(&mut self, mut place: usize) {
+    /// Puts an entry at a place or below.
+    fn sink(&mut self, mut place: usize, entry: (u64, u32)) {
         loop {
-            let below = [2 * place + 1, 2 * place + 2].into_iter().filter(|below| *below < self.heap.len());
-            let Some(least) = below.min_by_key(|below| self.key(*below)) else { return };
-            if self.key(place) <= self.key(least) {
-                return;
+            let mut below = 2 * place + 1;
+            let Some(mut least) = self.heap.get(below).copied() else { break };
+            if let Some(right) = self.heap.get(below + 1).filter(|right| **right < least) {
+                (below, least) = (below + 1, *right);
             }
-            self.swap(least, place);
-            place = least;
+            if entry <= least {
+                break;
+            }
+            self.put(place, least);
+            place = below;
         }
+        self.put(place, entry);
     }
 }
 

@@ -166,7 +166,7 @@ impl<A: App> Sim<A> {
         self.wires.leave(to);
         if let Some(conn) = conn {
             let host = &mut self.hosts[node];
-            host.set_socket(conn, None);
+            host.forget_socket(conn, to);
             host.closing.retain(|(.., closing)| *closing != to);
             self.tell(node, Call::Closed(conn, cause));
         }

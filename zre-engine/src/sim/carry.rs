@@ -55,12 +55,12 @@ impl<A: App> Sim<A> {
         self.digest.word(from as u64);
         self.digest.octets(data);
         let mut lost = 0;
+        let udp = self.network.udp.clone();
         for to in 0..self.hosts.len() {
             if self.hosts[to].state != State::Up || !self.is_open(from, to, Kind::Udp) {
                 lost += usize::from(to != from);
                 continue;
             }
-            let udp = self.network.udp.clone();
             let mut dice = Dice::new(self.seed, Topic::Datagram, [(from as u64) << 32 | to as u64, number, 0]);
             let copies = 1 + u32::from(dice.happens(udp.duplicate));
             for _ in 0..copies {
@@ -161,7 +161,7 @@ impl<A: App> Sim<A> {
     /// Closes a socket whose node is done with it.
     fn shut(&mut self, node: usize, socket: Socket, cause: IoCause) {
         if let Some(conn) = self.wires.end(socket).and_then(|end| end.conn) {
-            self.hosts[node].set_socket(conn, None);
+            self.hosts[node].forget_socket(conn, socket);
         }
         self.leave_wire(socket, cause);
     }
@@ -182,7 +182,7 @@ impl<A: App> Sim<A> {
         let side = usize::from(from.side);
         let (sender, receiver) = (wire.ends[side].host as usize, wire.ends[1 - side].host as usize);
         let (count, number) = (wire.count, wire.ends[side].segments);
-        let first = wire.ends[0].host;
+        let [first, second] = [wire.ends[0].host, wire.ends[1].host];
         wire.ends[side].segments += 1;
         if let Some(trace) = &mut self.trace {
             trace.segment(now, from, sender, wire, &packet, flag);
@@ -205,7 +205,7 @@ impl<A: App> Sim<A> {
             return self.parked.push(Parked { from: sender, to: receiver, sent: now, packet });
         }
         let tcp = &self.network.tcp;
-        let link = u64::from(first) << 32 | receiver as u64;
+        let link = u64::from(first) << 32 | u64::from(second);
         let mut dice = Dice::new(seed, Topic::Segment, [link, u64::from(count), u64::from(number) << 1 | side as u64]);
         let latency = nanos(dice.duration(tcp.latency.0, tcp.latency.1));
         let Packet::Octets { to, data } = packet else {

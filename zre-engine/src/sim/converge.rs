@@ -7,6 +7,22 @@ use std::time::Duration;
 /// Up to so many nodes, what waits in each is looked at after each of its turns: it takes time in proportion.
 const WATCHED: usize = 64;
 
+/// Reasons to close a connection that no node of ours gives to another.
+const BREACHES: [&str; 12] = [
+    "malformed",
+    "mechanism",
+    "socket type",
+    "handshake",
+    "second READY",
+    "refused",
+    "identity",
+    "message too large",
+    "HELLO",
+    "extra frames",
+    "sequence",
+    "wrong direction",
+];
+
 impl<A: App> Sim<A> {
     /// How many pairs of nodes there are to see each other, each way; and how many do.
     pub fn mesh(&self) -> (u64, u64) {
@@ -114,10 +130,24 @@ impl<A: App> Sim<A> {
         for (node, what) in self.watch.overdue(before) {
             self.violated(Rule::Arrival, Some(node), what);
         }
+        for (node, what) in self.watch.roomless() {
+            self.violated(Rule::Contract, Some(node), what);
+        }
         self.heed();
     }
 
-    /// What waits in a node is within its limits.
+    /// Whether nodes answer what they have told. Only while no event waits.
+    pub(super) fn check_answers(&mut self) {
+        let running: Vec<_> = self.living().filter(|node| !self.hosts[*node].stopped).collect();
+        for node in running {
+            if let Some(what) = self.watch.contradicts(node, &self.hosts[node].node) {
+                self.violated(Rule::Convergence, Some(node), what);
+            }
+        }
+        self.heed();
+    }
+
+    /// What waits in a node is within its limits, and it has seen no peer break a rule.
     pub(super) fn check_queues(&mut self, node: usize) {
         if self.len() > WATCHED {
             return;
@@ -134,12 +164,22 @@ impl<A: App> Sim<A> {
         if found.send_queues > queues * (limits.send_queue + message) {
             wrong = Some(format!("{} octets wait for {queues} connections and peers", found.send_queues));
         }
+        // One message, and then what nobody may lose though nobody waits for it.
+        let room = limits.send_queue.max(limits.message) + (1 << 17);
+        if let Some(peer) = engine.peers().find(|peer| engine.load(*peer) > room) {
+            wrong = Some(format!("{} octets wait for one peer", engine.load(peer)));
+        }
         let most = 3 * limits.peers + limits.spare_connections;
         if found.connections > most || found.peers + found.strangers > limits.peers {
             wrong = Some(format!("{} connections, {} peers", found.connections, found.peers + found.strangers));
         }
+        let broken = BREACHES.iter().find(|reason| found.closed.contains_key(*reason)).copied();
+        let breach = broken.or((found.status_mismatches > 0).then_some("status"));
         if let Some(what) = wrong {
             self.violated(Rule::Bounds, Some(node), what);
+        }
+        if let Some(what) = breach {
+            self.violated(Rule::Protocol, Some(node), format!("a peer broke a rule: {what}"));
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Dice(u64);
 impl Dice {
     pub(super) fn new(seed: u64, topic: Topic, about: [u64; 3]) -> Self {
         let words =
-            about.into_iter().fold(mix(seed ^ STEP) ^ topic as u64, |state, word| mix(state ^ mix(word ^ STEP)));
+            about.into_iter().fold(mix(mix(seed ^ STEP) ^ topic as u64), |state, word| mix(state ^ mix(word ^ STEP)));
         Self(words)
     }
 

@@ -78,13 +78,17 @@ impl<A: App> Sim<A> {
     /// The process ends as by `kill -9`: nothing is said, but its system closes its connections.
     pub fn kill(&mut self, node: usize) {
         self.fault(node, "kill");
+        if self.hosts[node].state == (State::Down { machine: false }) {
+            // There is no process on a machine that is off.
+            return;
+        }
         self.go_down(node, State::Down { machine: true }, |sim, socket| sim.leave_wire(socket, IoCause::Finished));
     }
 
-    /// The node stops politely ([`Node::stop`](crate::Node::stop)). It takes a moment.
+    /// The node stops politely ([`Node::stop`](crate::Node::stop)). It takes a moment; a sleeper does not hear of it.
     pub fn stop(&mut self, node: usize) {
         self.fault(node, "stop");
-        if self.hosts[node].lives() {
+        if self.is_awake(node) {
             self.watch.stops(node);
             self.tell(node, Call::Stop);
             self.settle(node);
@@ -151,8 +155,7 @@ impl<A: App> Sim<A> {
         let host = &mut self.hosts[node];
         host.state = State::Up;
         host.inbox.retain(|arrival| arrival.at > now || !matches!(arrival.packet, Packet::Datagram { .. }));
-        let due = host.due();
-        self.agenda.set(node, due);
+        self.settle(node);
     }
 
     /// From now on the node's clock is wrong by so many millionths: too fast, or too slow if negative.
@@ -162,7 +165,7 @@ impl<A: App> Sim<A> {
         let host = &mut self.hosts[node];
         host.clock.set_rate(now, ppm);
         // Who thinks that a second is half as long gives up on others too early, and they on him.
-        self.watch.disturb_node(if ppm.abs() > 10_000 { u64::MAX } else { now }, node);
+        self.watch.disturb_node(if ppm.unsigned_abs() > 10_000 { u64::MAX } else { now }, node);
         let due = self.hosts[node].due();
         if self.hosts[node].state != State::Paused {
             self.agenda.set(node, due);
@@ -189,6 +192,10 @@ impl<A: App> Sim<A> {
         }
         self.fault(node, if up { "link up" } else { "link down" });
         self.hosts[node].linked = up;
+        if up {
+            // Before the node writes anything: TCP keeps the order.
+            self.release();
+        }
         self.watch.disturb_node(if up { self.now } else { u64::MAX }, node);
         if self.hosts[node].lives() && !self.hosts[node].stopped {
             let call = if up { Call::LinkUp(IpAddr::V4(self.hosts[node].address)) } else { Call::LinkDown };
@@ -196,9 +203,6 @@ impl<A: App> Sim<A> {
             if self.hosts[node].state == State::Up {
                 self.settle(node);
             }
-        }
-        if up {
-            self.release();
         }
     }
 
@@ -293,6 +297,8 @@ impl<A: App> Sim<A> {
     pub fn heal(&mut self) {
         self.cuts.heal();
         self.watch.healed(self.now);
+        // Before any node writes anything.
+        self.release();
         for node in 0..self.len() {
             self.set_link(node, true);
             if !self.hosts[node].clock.is_right() {
@@ -301,7 +307,6 @@ impl<A: App> Sim<A> {
             self.resume(node);
             self.set_slow(node, false);
         }
-        self.release();
     }
 
     /// As [`heal`](Self::heal), and from now on nothing goes wrong on the network either.
@@ -329,7 +334,10 @@ impl<A: App> Sim<A> {
                 | Packet::Ended { to, .. } => *to,
                 Packet::Boot | Packet::Datagram { .. } => continue,
             };
-            self.line_up(to.other(), parked.to, at, parked.packet);
+            // What died meanwhile is not brought back: nobody sends from an address that is gone.
+            if self.wires.get(to).is_some_and(|wire| !wire.dead) {
+                self.line_up(to.other(), parked.to, at, parked.packet);
+            }
         }
     }
 

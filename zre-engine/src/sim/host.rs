@@ -53,6 +53,8 @@ pub(super) struct Host<A> {
     pub(super) readable: VecDeque<Socket>,
     /// Connections that the node is done with and that still have something to write; and until when.
     pub(super) closing: VecDeque<(u64, ConnId, Socket)>,
+    /// How many Timeouts the node has got in which millisecond.
+    pub(super) timeouts: (u64, usize),
     /// The node has said STOP.
     pub(super) stopped: bool,
     /// All calls that its node got, where somebody wants to know.
@@ -79,6 +81,7 @@ impl<A: App> Host<A> {
             sockets: Vec::new(),
             readable: VecDeque::new(),
             closing: VecDeque::new(),
+            timeouts: (0, 0),
             stopped: false,
             life: None,
         }
@@ -94,6 +97,16 @@ impl<A: App> Host<A> {
         self.inbox.push(Arrival { at, order: self.arrivals, packet });
     }
 
+    /// The first thing that has arrived.
+    pub(super) fn pop(&mut self) -> Option<Arrival> {
+        let (length, room) = (self.inbox.len(), self.inbox.capacity());
+        // Full while all meet, and nearly empty ever after.
+        if room > 128 && length < room / 8 {
+            self.inbox.shrink_to(room / 4);
+        }
+        self.inbox.pop()
+    }
+
     pub(super) fn socket(&self, conn: ConnId) -> Option<Socket> {
         self.sockets.get(conn.index()).copied().flatten()
     }
@@ -103,6 +116,13 @@ impl<A: App> Host<A> {
             self.sockets.resize(conn.index() + 1, None);
         }
         self.sockets[conn.index()] = socket;
+    }
+
+    /// A connection is gone; one that has its index by now is not.
+    pub(super) fn forget_socket(&mut self, conn: ConnId, socket: Socket) {
+        if self.socket(conn) == Some(socket) {
+            self.sockets[conn.index()] = None;
+        }
     }
 
     pub(super) fn take_sockets(&mut self) -> Vec<Socket> {

@@ -120,8 +120,8 @@ pub enum CallError {
 impl From<Deed> for Call {
     fn from(deed: Deed) -> Self {
         match deed {
-            Deed::Join(group) => Self::Join(group),
-            Deed::Leave(group) => Self::Leave(group),
+            Deed::Join { group, .. } => Self::Join(group),
+            Deed::Leave { group, .. } => Self::Leave(group),
             Deed::Whisper { peer, content, .. } => Self::Whisper(peer, content),
             Deed::Shout { group, content, .. } => Self::Shout(group, content),
             Deed::SetHeader(name, value) => Self::SetHeader(name, value),
@@ -147,12 +147,17 @@ pub struct Life {
 }
 
 impl Life {
+    /// A life in which nothing has happened yet, for those who write one themselves.
+    pub fn new(config: Config, seed: [u8; 32], since: Instant) -> Self {
+        Self { config, seed, since, calls: Vec::new() }
+    }
+
     /// The node as it was in the beginning, before the first call.
     ///
     /// # Panics
     ///
-    /// If the configuration, which was public, has been changed to one that no node takes.
+    /// If no node takes the configuration: never for a life that a simulator wrote down.
     pub fn born(&self) -> Node {
-        Node::new(self.config.clone(), self.seed, self.since).expect("the configuration that made a node before")
+        Node::new(self.config.clone(), self.seed, self.since).expect("a configuration that a node takes")
     }
 }

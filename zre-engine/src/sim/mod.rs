@@ -79,17 +79,24 @@
 //! nodes and faults are taken away for as long as it still fails, and the smallest is printed with a line that runs it
 //! again. `examples/replicated.rs` shows this with an application that has a bug.
 //!
+//! Three things to know when it is your application that runs: scenarios of a swarm whisper, shout, join and leave on its
+//! nodes as they like, so messages may come that it never sent; an invariant must not ask a sleeping or slow application
+//! ([`Sim::is_awake`], [`Sim::is_slow`]) for what it cannot have heard; and in a `Trial` the operations are only the
+//! beginning: the time in which all becomes well is added, about two minutes. `ZRE_SIM_SCENARIO`, in the environment,
+//! replaces the scenarios of every `explore`: name the test that you want to see again. In debug builds a scenario takes
+//! ten times as long: set `opt-level = 2` for your test profile.
+//!
 //! # How chance works
 //!
 //! There is no generator that all share. Whether the third datagram from node 2 to node 5 is lost follows from the seed and
-//! from just that: so what is taken away does not reshuffle the luck of the rest. Keep to [`Cx::random`] and [`Cx::now`] in
+//! from just that: so an operation that is taken away does not reshuffle the luck of the rest. Keep to [`Cx::random`] and [`Cx::now`] in
 //! your application, and to collections whose order is fixed; then its runs can be repeated too.
 //!
 //! # What is simplified
 //!
 //! TCP is modelled by its effects: octets in order, late, in pieces, bounded by a window, cut off; a way that was cut is
 //! tried again at growing distances. There are no single lost segments, no congestion, no accept backlog and no descriptors
-//! that run out. A broadcast reaches all nodes; there is one network and no router. Names are not resolved. A process
+//! that run out. What is under way when a way is cut arrives; what reaches a machine without power is gone. A broadcast reaches all nodes; there is one network and no router. Names are not resolved. A process
 //! takes no time to think.
 
 mod agenda;
@@ -241,6 +248,11 @@ impl<A: App> Sim<A> {
         self.hosts[node].state == host::State::Up && !self.hosts[node].stopped
     }
 
+    /// Whether a node's application lets its events lie ([`set_slow`](Self::set_slow)).
+    pub fn is_slow(&self, node: usize) -> bool {
+        self.hosts[node].slow
+    }
+
     /// All nodes whose process runs.
     pub fn living(&self) -> impl Iterator<Item = usize> {
         (0..self.hosts.len()).filter(|node| self.lives(*node))
@@ -250,9 +262,10 @@ impl<A: App> Sim<A> {
     ///
     /// # Panics
     ///
-    /// If the node's process does not run.
+    /// If the node's process does not run, or sleeps.
     pub fn with<R>(&mut self, node: usize, act: impl FnOnce(&mut A, &mut Cx<'_>) -> R) -> R {
         assert!(self.lives(node), "node {node} is down: nothing runs there");
+        assert!(self.hosts[node].state != host::State::Paused, "node {node} sleeps: nothing runs there now");
         let host = &mut self.hosts[node];
         let now = host.clock.own(self.now);
         let result = host.runner.call(&mut host.node, now, act);

@@ -1,7 +1,10 @@
 //! One thing at a time: whose turn it is, and what its node and its application make of it.
 
 use super::{Drain, Sim, host::State, life::Call, trace::What, watch::Rule};
-use crate::{ConnId, Event, InputError, app::App};
+use crate::{
+    ConnId, Event, InputError,
+    app::{App, Deed},
+};
 
 impl<A: App> Sim<A> {
     /// Lets the next thing happen, if it does by `end`.
@@ -18,7 +21,7 @@ impl<A: App> Sim<A> {
         let now = self.now;
         let host = &mut self.hosts[node];
         if host.inbox.peek().is_some_and(|arrival| arrival.at <= now) && host.state != State::Paused {
-            if let Some(arrival) = host.inbox.pop() {
+            if let Some(arrival) = host.pop() {
                 self.arrive(node, arrival.packet);
             }
             return self.settle(node);
@@ -34,6 +37,9 @@ impl<A: App> Sim<A> {
                 let what = format!("after Timeout at {own} the next deadline is {} ({:?})", next.at, next.why);
                 self.violated(Rule::Contract, Some(node), what);
             }
+            if self.spins(node) {
+                return self.crash(node);
+            }
         }
         let host = &mut self.hosts[node];
         if host.runner_due().is_some_and(|at| at <= own) {
@@ -45,6 +51,20 @@ impl<A: App> Sim<A> {
             self.give_up(node, conn, socket);
         }
         self.settle(node);
+    }
+
+    /// Whether a node's clock is due all the time: later each time, as the contract has it, but time would not go on.
+    fn spins(&mut self, node: usize) -> bool {
+        // Each peer may have come in the same millisecond as all others, and have its clocks.
+        let most = 1000 + 20 * self.len();
+        let millisecond = self.now / 1_000_000;
+        let (last, count) = self.hosts[node].timeouts;
+        let count = if last == millisecond { count + 1 } else { 1 };
+        self.hosts[node].timeouts = (millisecond, count);
+        if count > most {
+            self.violated(Rule::Contract, Some(node), format!("{count} Timeouts within a millisecond: it spins"));
+        }
+        count > most
     }
 
     /// Makes a call to a node, as its driver. What it answers to a connection that came in is returned.
@@ -78,7 +98,8 @@ impl<A: App> Sim<A> {
 
     /// Carries out what a node wants and hands on what it tells, until there is nothing more.
     pub(super) fn settle(&mut self, node: usize) {
-        loop {
+        // Who sleeps, or is gone, does nothing; a sleeper when it wakes.
+        while self.hosts[node].state == State::Up {
             self.drain_node(node);
             if let Some(event) = self.events.pop_front() {
                 self.hand_on(node, event);
@@ -161,7 +182,15 @@ impl<A: App> Sim<A> {
         let host = &mut self.hosts[node];
         let own = host.clock.own(self.now);
         for deed in host.runner.take_journal() {
-            self.watch.deed(self.now, node, &deed, host.slow);
+            // What has happened to the node, and its application does not know yet.
+            let waits = host.slow || host.state == State::Paused || !self.events.is_empty();
+            self.watch.deed(self.now, node, &deed, host.slow, waits);
+            if let Deed::Whisper { peer, content, sent: false } = &deed
+                && content.len() <= host.node.limits().frames
+                && content.octets() <= host.node.limits().message
+            {
+                self.watch.refused(node, *peer);
+            }
             let call = Call::from(deed);
             if let Some(trace) = &mut self.trace {
                 trace.push(self.now, node, What::Call(call.clone()));

@@ -89,7 +89,7 @@ pub(super) struct End {
     /// Segments that it has sent.
     pub(super) segments: u32,
     /// What has come and was not read.
-    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) waiting: Queue,
 }
 
 /// What waits to be read.
@@ -97,6 +97,27 @@ pub(super) struct End {
 pub(super) enum Waiting {
     Octets(Bytes),
     Ended(IoCause),
+}
+
+/// A queue that takes no room while it is empty, as nearly all are.
+#[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "8 octets instead of 32, at both ends of a million connections")]
+pub(super) struct Queue(Option<Box<VecDeque<Waiting>>>);
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(super) fn push_back(&mut self, waiting: Waiting) {
+        self.0.get_or_insert_default().push_back(waiting);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Waiting> {
+        let first = self.0.as_mut()?.pop_front();
+        self.0.take_if(|queue| queue.is_empty());
+        first
+    }
 }
 
 #[derive(Debug)]
@@ -139,7 +160,7 @@ impl Wires {
             busy: 0,
             under_way: 0,
             segments: 0,
-            waiting: VecDeque::new(),
+            waiting: Queue::default(),
         };
         let ends = [end(from, Some(conn), Phase::Opening), end(to, None, Phase::Opening)];
         let wire = Wire { generation: 0, count, ends, dead: false, dies_after: None, addresses };
@@ -150,6 +171,10 @@ impl Wires {
                 Socket { wire: index, generation, side: 0 }
             }
             None => {
+                // By a quarter, not by half: of a thousand nodes there are a million.
+                if self.wires.len() == self.wires.capacity() {
+                    self.wires.reserve_exact(self.wires.len() / 4 + 64);
+                }
                 self.wires.push(wire);
                 Socket { wire: self.wires.len() as u32 - 1, generation: 0, side: 0 }
             }
@@ -182,7 +207,7 @@ impl Wires {
         let Some(wire) = self.get_mut(socket) else { return };
         let end = &mut wire.ends[usize::from(socket.side)];
         end.phase = Phase::Gone;
-        end.waiting = VecDeque::new();
+        end.waiting = Queue::default();
         if wire.ends.iter().all(|end| end.phase == Phase::Gone) {
             wire.generation = wire.generation.wrapping_add(1);
             self.free.push(socket.wire);

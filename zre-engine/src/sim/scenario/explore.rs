@@ -48,7 +48,7 @@ fn told(first: &Report, smallest: &Report, runs: u32) -> String {
     let scenario = &smallest.scenario;
     format!(
         "{what}\n\nfound with seed {} ({} nodes, {} operations), made smaller in {runs} runs:\n{scenario}\n\
-         to see it again:\n{VARIABLE}='{}' cargo test\n",
+         to see it again, the same command with this before it:\n{VARIABLE}='{}'\n",
         first.scenario.seed,
         first.scenario.nodes,
         first.scenario.operations.len(),

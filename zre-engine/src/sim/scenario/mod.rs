@@ -50,7 +50,7 @@ pub struct Scenario {
     /// How many nodes there are.
     pub nodes: usize,
     /// What the network is like until it is healed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub network: Network,
     /// What happens, in the order of its times.
     #[serde(default)]
@@ -59,6 +59,9 @@ pub struct Scenario {
     #[serde(default, with = "millis", skip_serializing_if = "Duration::is_zero")]
     pub duration: Duration,
 }
+
+/// The most octets of one message of a scenario: more than any node takes, and little enough to make.
+const OCTETS_MOST: usize = 64 << 20;
 
 impl Scenario {
     /// The most nodes that a scenario may have.
@@ -79,12 +82,19 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// If it is not JSON, or not that of a scenario, or has more than [`NODES_MOST`](Self::NODES_MOST) nodes.
+    /// If it is not JSON, or not that of a scenario, or has more than [`NODES_MOST`](Self::NODES_MOST) nodes, or a message
+    /// of more than 64 MiB.
     pub fn from_json(json: &str) -> Result<Self, ScenarioError> {
-        let scenario: Self = serde_json::from_str(json).map_err(|error| ScenarioError(error.to_string()))?;
+        let mut scenario: Self = serde_json::from_str(json).map_err(|error| ScenarioError(error.to_string()))?;
+        scenario.operations.sort_by_key(|operation| operation.at);
         if scenario.nodes > Self::NODES_MOST {
             let (found, most) = (scenario.nodes, Self::NODES_MOST);
             return Err(ScenarioError(format!("{found} nodes are too many; there may be {most}")));
+        }
+        if let Some(octets) =
+            scenario.operations.iter().map(|one| one.what.octets()).find(|octets| *octets > OCTETS_MOST)
+        {
+            return Err(ScenarioError(format!("a message of {octets} octets is too long; there may be {OCTETS_MOST}")));
         }
         Ok(scenario)
     }
@@ -103,6 +113,10 @@ impl Scenario {
             format!("Scenario::from_json(r##\"{}\"##)", self.to_json())
         }
     }
+}
+
+fn is_default(network: &Network) -> bool {
+    *network == Network::default()
 }
 
 /// Text that is no scenario.

@@ -125,6 +125,14 @@ impl Op {
         }
     }
 
+    /// How long its messages are.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            Self::Whisper { octets, .. } | Self::Shout { octets, .. } | Self::Flood { octets, .. } => *octets,
+            _ => 0,
+        }
+    }
+
     /// A node was taken away: those after it move up.
     pub(super) fn renumber(&mut self, gone: usize) {
         let up = |node: &mut usize| *node -= usize::from(*node > gone);

@@ -17,6 +17,7 @@ use std::{
 type Make<A> = dyn Fn(usize) -> A;
 type Configure = dyn Fn(usize, &mut Config);
 type Visit<A> = dyn Fn(&mut Sim<A>);
+type Finish<A> = dyn Fn(&mut Sim<A>) -> Result<(), String>;
 
 /// How long the cluster may take to become exact after all is healed: a silence is noticed after 30 s, and then found out
 /// by the other side.
@@ -50,7 +51,9 @@ const QUIET: Duration = secs(50);
 ///
 /// let trial = Trial::of(|_| Counter::default()).prepare(|sim| {
 ///     sim.invariant("the counter is right", |sim| {
-///         let wrong = sim.living().find(|node| sim.app(*node).peers != sim.node(*node).peers().count());
+///         // Who does not look at its events cannot know what they say.
+///         let mut knowing = sim.living().filter(|node| sim.is_awake(*node) && !sim.is_slow(*node));
+///         let wrong = knowing.find(|node| sim.app(*node).peers != sim.node(*node).peers().count());
 ///         wrong.map_or(Ok(()), |node| Err(format!("not at node {node}")))
 ///     });
 /// });
@@ -61,7 +64,7 @@ pub struct Trial<A> {
     make: Rc<Make<A>>,
     configure: Rc<Configure>,
     prepare: Box<Visit<A>>,
-    finish: Box<Visit<A>>,
+    finishes: Vec<(String, Box<Finish<A>>)>,
     quiet: bool,
     trace: bool,
     lives: bool,
@@ -87,7 +90,7 @@ impl<A: App + 'static> Trial<A> {
                 config.limits.events = 256 << 10;
             }),
             prepare: Box::new(|_| ()),
-            finish: Box::new(|_| ()),
+            finishes: Vec::new(),
             quiet: false,
             trace: false,
             lives: false,
@@ -107,10 +110,23 @@ impl<A: App + 'static> Trial<A> {
         self
     }
 
-    /// Called with each cluster in the end, when all is well: run it on, and look at its applications. A panic in here is a
-    /// violation, as it is in the applications.
-    pub fn finish(mut self, finish: impl Fn(&mut Sim<A>) + 'static) -> Self {
-        self.finish = Box::new(finish);
+    /// Adds something that must be true in the end, when all is well again: `finish` may run the cluster on, and looks at
+    /// its applications. An `Err` is a violation, and so is a panic, there or in the applications.
+    ///
+    /// ```
+    /// # use zre_engine::{app::App, sim::{Scenario, Trial, secs}};
+    /// # struct Copy { entries: Vec<String> }
+    /// # impl App for Copy {}
+    /// let trial = Trial::of(|_| Copy { entries: Vec::new() }).finish("all copies are equal", |sim| {
+    ///     sim.run_for(secs(10));
+    ///     let copies: Vec<_> = sim.living().map(|node| &sim.app(node).entries).collect();
+    ///     let differs = copies.iter().position(|copy| copy != &copies[0]);
+    ///     differs.map_or(Ok(()), |at| Err(format!("{:?} and {:?}", copies[0], copies[at])))
+    /// });
+    /// # assert!(trial.run(&Scenario::new(1, 2)).violations.is_empty());
+    /// ```
+    pub fn finish(mut self, name: &str, finish: impl Fn(&mut Sim<A>) -> Result<(), String> + 'static) -> Self {
+        self.finishes.push((name.to_owned(), Box::new(finish)));
         self
     }
 
@@ -199,19 +215,22 @@ impl<A: App + 'static> Trial<A> {
         sim.calm();
         let healed_in = sim.assert_converges(HEALED_WITHIN)?;
         see(sim);
-        // Until what broke has come to its end: what is exact at one moment need not be so at the next.
-        let end = sim.now() + ARRIVED_WITHIN;
+        // Until what broke has come to its end: what is exact at one moment need not be so at the next, and what was sent
+        // on a connection that died without a word is missing until the silence is noticed.
+        let end = sim.now() + ARRIVED_WITHIN + HEALED_WITHIN;
         run_seen(sim, end, see);
-        if self.quiet {
-            run_seen(sim, end + HEALED_WITHIN, see);
-        }
         sim.assert_converges(HEALED_WITHIN)?;
         sim.check_arrivals(ARRIVED_WITHIN);
+        sim.check_answers();
         if self.quiet {
             sim.check_connections();
             sim.assert_quiet(QUIET);
         }
-        (self.finish)(sim);
+        for (name, finish) in &self.finishes {
+            if let Err(what) = finish(sim) {
+                sim.violated(Rule::Yours(name.clone()), None, what);
+            }
+        }
         Some(healed_in)
     }
 }

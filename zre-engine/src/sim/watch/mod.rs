@@ -6,7 +6,7 @@ mod ledger;
 mod tally;
 mod view;
 
-use crate::{Content, Event, PeerId, app::Deed, event::ExitReason};
+use crate::{Content, Event, Node, PeerId, app::Deed, event::ExitReason};
 use curve::Curve;
 pub use curve::Sample;
 use excuse::Excuses;
@@ -49,6 +49,8 @@ pub enum Rule {
     Arrival,
     /// In a cluster where nothing happens only beacons go out, and the PINGs that tell the living from the dead.
     Quiet,
+    /// No node breaks a rule of the protocol, as its peers see it.
+    Protocol,
     /// An invariant of the user's, by its name.
     Yours(String),
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Rule {
             Self::Convergence => "views become exact",
             Self::Arrival => "what was sent arrives",
             Self::Quiet => "a quiet cluster is quiet",
+            Self::Protocol => "the rules of the protocol",
             Self::Yours(name) => name,
         })
     }
@@ -131,6 +134,8 @@ pub(super) struct Watch {
     ledger: Ledger,
     excuses: Excuses,
     curve: Curve,
+    /// Peers that had no room for a message, by who was told so: ROOM or EXIT is to come.
+    full: BTreeSet<(usize, PeerId)>,
     /// How many nodes are yet to start for the first time.
     unborn: usize,
 }
@@ -146,6 +151,7 @@ impl Watch {
             ledger: Ledger::default(),
             excuses: Excuses::of(nodes),
             curve: Curve::of(nodes),
+            full: BTreeSet::new(),
             unborn: nodes,
         }
     }
@@ -175,10 +181,14 @@ impl Watch {
 
     /// A process starts.
     pub(super) fn born(&mut self, now: u64, node: usize, id: PeerId) {
+        let predecessor = self.cluster.seen[node].id();
         self.cluster.born(node, id);
         self.curve.born(now, node);
+        if self.unborn == 0 && self.cluster.others(node) == 0 {
+            self.curve.sees_all(now, node);
+        }
         self.curve.sample(now, self.cluster.mesh(), self.unborn == 0);
-        self.ledger.born(id);
+        self.ledger.born(id, predecessor);
         self.excuses.disturb_node(now, node);
     }
 
@@ -205,11 +215,13 @@ impl Watch {
 
     /// A process was asked to stop.
     pub(super) fn stops(&mut self, node: usize) {
+        self.full.retain(|(told, _)| *told != node);
         self.cluster.ends(node, Seen::stops);
     }
 
     /// A process has ended.
     pub(super) fn gone(&mut self, now: u64, node: usize) {
+        self.full.retain(|(told, _)| *told != node);
         self.cluster.ends(node, Seen::gone);
         self.excuses.disturb_node(now, node);
     }
@@ -229,12 +241,16 @@ impl Watch {
         self.excuses.healed(now);
     }
 
-    /// An application did something; a slow one without having looked at all of its events.
-    pub(super) fn deed(&mut self, now: u64, node: usize, deed: &Deed, slow: bool) {
+    /// An application did something; a slow one without having looked at all of its events, and any while some waited.
+    pub(super) fn deed(&mut self, now: u64, node: usize, deed: &Deed, slow: bool, waits: bool) {
         let Some(id) = self.cluster.seen[node].id() else { return };
         match deed {
-            Deed::Join(group) => self.cluster.change_node(node, id, |all| all.seen[node].join(now, group)),
-            Deed::Leave(group) => self.cluster.change_node(node, id, |all| all.seen[node].leave(group)),
+            Deed::Join { group, done: true } => {
+                self.cluster.change_node(node, id, |all| all.seen[node].join(now, group));
+            }
+            Deed::Leave { group, done: true } => {
+                self.cluster.change_node(node, id, |all| all.seen[node].leave(group, waits));
+            }
             Deed::Whisper { peer, content, sent: true } => self.ledger.sent((now, slow), (id, *peer), None, content),
             Deed::Shout { group, content, to } => {
                 to.iter().for_each(|peer| self.ledger.sent((now, slow), (id, *peer), Some(group), content));
@@ -245,14 +261,38 @@ impl Watch {
                 }
             }
             Deed::Stop => self.stops(node),
-            Deed::Whisper { .. } | Deed::SetHeader(..) => {}
+            // What was refused changes nothing.
+            Deed::Join { .. } | Deed::Leave { .. } | Deed::Whisper { .. } | Deed::SetHeader(..) => {}
         }
+    }
+
+    /// A node had no room for a message to a peer.
+    pub(super) fn refused(&mut self, node: usize, peer: PeerId) {
+        let seen = &self.cluster.seen[node];
+        if seen.is_running() && seen.is_inside(peer) {
+            self.full.insert((node, peer));
+        }
+    }
+
+    /// Those who have waited for room too long, once all is well.
+    pub(super) fn roomless(&self) -> Vec<(usize, String)> {
+        let told =
+            |(node, peer): &(usize, PeerId)| (*node, format!("no ROOM has come for {}", self.cluster.name(*peer)));
+        self.full.iter().map(told).collect()
+    }
+
+    /// What a node answers that is not what its events have told.
+    pub(super) fn contradicts(&self, node: usize, engine: &Node) -> Option<String> {
+        self.cluster.seen[node].contradicts(engine)
     }
 
     /// An application hears of something.
     pub(super) fn event(&mut self, now: u64, node: usize, event: &Event) {
         *self.totals.events.entry(event.kind()).or_default() += 1;
         let Some(peer) = event.peer() else { return };
+        if matches!(event, Event::Room { .. } | Event::Exit { .. }) {
+            self.full.remove(&(node, peer));
+        }
         if let Err((rule, what)) = self.check(now, node, peer, event) {
             let name = self.cluster.name(peer);
             self.violated(now, rule, Some(node), format!("{} of {name}: {what}", event.kind()));
@@ -283,6 +323,10 @@ impl Watch {
             Event::Leave { group, .. } => self.cluster.change_view(node, peer, |seen| seen.peer_leaves(peer, group)),
             Event::Whisper { content, .. } => self.message(node, (peer, me), None, content),
             Event::Shout { group, content, .. } => self.message(node, (peer, me), Some(group), content),
+            Event::Silent { .. } => {
+                self.cluster.seen[node].hears(peer)?;
+                self.is_excused(now, node, peer, "silent")
+            }
             _ => self.cluster.seen[node].hears(peer),
         }
     }
@@ -297,8 +341,8 @@ impl Watch {
         self.totals.messages += 1;
         let seen = &self.cluster.seen[node];
         seen.hears(from)?;
-        if let Some(group) = group.filter(|group| !seen.was_ever_in(group)) {
-            return Err((Rule::Group, format!("for {group:?}, which the node was never in")));
+        if let Some(group) = group.filter(|group| !seen.may_hear(group)) {
+            return Err((Rule::Group, format!("for {group:?}, which the node is not in")));
         }
         self.ledger.heard(from, to, group, content, seen)
     }
@@ -310,13 +354,22 @@ impl Watch {
         peer: PeerId,
         reason: ExitReason,
     ) -> Result<(), (Rule, String)> {
-        let Some(there) = self.cluster.place_of_running(peer) else { return Ok(()) };
-        self.totals.flaps += 1;
-        let leaves = !self.cluster.seen[node].is_running() || reason == ExitReason::Stopped;
-        if leaves || self.excuses.excused(now, node, there) {
+        if self.cluster.place_of_running(peer).is_none() {
             return Ok(());
         }
-        Err((Rule::Faithful, format!("{reason}, but nothing came between the two")))
+        self.totals.flaps += 1;
+        let leaves = !self.cluster.seen[node].is_running() || reason == ExitReason::Stopped;
+        if leaves { Ok(()) } else { self.is_excused(now, node, peer, reason.as_str()) }
+    }
+
+    /// Whether it is no wonder that a peer is lost, or not heard: it is gone, or something came between the two.
+    fn is_excused(&self, now: u64, node: usize, peer: PeerId, what: &str) -> Result<(), (Rule, String)> {
+        match self.cluster.place_of_running(peer) {
+            Some(there) if !self.excuses.excused(now, node, there) => {
+                Err((Rule::Faithful, format!("{what}, but nothing came between the two")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Messages that were sent before a time, that somebody should have heard by now, and that he has not.

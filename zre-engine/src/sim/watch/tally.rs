@@ -11,13 +11,22 @@ use std::{
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) seen: Vec<Seen>,
-    /// Where each UUID is or last was: of several places the last.
-    places: BTreeMap<PeerId, usize>,
-    /// How many processes there are of each UUID that means to stay.
-    running: BTreeMap<PeerId, usize>,
+    /// All UUIDs that there ever were.
+    known: BTreeMap<PeerId, Known>,
+    /// How many of them run and mean to stay.
+    running: usize,
     /// How many processes there are that mean to stay.
     processes: usize,
     tally: Tally,
+}
+
+/// What is known of a UUID.
+#[derive(Debug)]
+struct Known {
+    /// Where it is or last was: of several places the last.
+    place: usize,
+    /// How many processes have it that mean to stay.
+    processes: usize,
 }
 
 /// What some see of others.
@@ -51,8 +60,8 @@ impl Cluster {
     pub(super) fn of(nodes: usize) -> Self {
         Self {
             seen: (0..nodes).map(|_| Seen::default()).collect(),
-            places: BTreeMap::new(),
-            running: BTreeMap::new(),
+            known: BTreeMap::new(),
+            running: 0,
             processes: 0,
             tally: Tally::default(),
         }
@@ -60,28 +69,28 @@ impl Cluster {
 
     /// The node with this UUID, or that last had it.
     pub(super) fn place(&self, id: PeerId) -> Option<usize> {
-        self.places.get(&id).copied()
+        self.known.get(&id).map(|known| known.place)
     }
 
     /// The node with this UUID, if it runs and means to stay.
     pub(super) fn place_of_running(&self, id: PeerId) -> Option<usize> {
-        self.place(id).filter(|_| self.is_running(id))
+        self.known.get(&id).filter(|known| known.processes > 0).map(|known| known.place)
     }
 
     pub(super) fn is_running(&self, id: PeerId) -> bool {
-        self.running.contains_key(&id)
+        self.place_of_running(id).is_some()
     }
 
     /// How many pairs there are to see each other, each way; and how many do.
     pub(super) fn mesh(&self) -> (u64, u64) {
-        let all = self.processes as u64 * (self.running.len() as u64).saturating_sub(1);
+        let all = self.processes as u64 * (self.running as u64).saturating_sub(1);
         (all, self.tally.right)
     }
 
     /// How many peers a node should see.
     pub(super) fn others(&self, node: usize) -> usize {
         let own = self.seen[node].id().is_some_and(|id| self.is_running(id));
-        self.running.len() - usize::from(own)
+        self.running - usize::from(own)
     }
 
     /// Whether a node sees as many as there are.
@@ -99,8 +108,10 @@ impl Cluster {
     pub(super) fn born(&mut self, node: usize, id: PeerId) {
         self.change_node(node, id, |cluster| {
             cluster.seen[node] = Seen::born(id);
-            cluster.places.insert(id, node);
-            *cluster.running.entry(id).or_default() += 1;
+            let known = cluster.known.entry(id).or_insert(Known { place: node, processes: 0 });
+            known.place = node;
+            known.processes += 1;
+            cluster.running += usize::from(known.processes == 1);
             cluster.processes += 1;
         });
     }
@@ -113,11 +124,9 @@ impl Cluster {
             end(&mut cluster.seen[node]);
             if ran {
                 cluster.processes -= 1;
-                if let Some(count) = cluster.running.get_mut(&id) {
-                    *count -= 1;
-                    if *count == 0 {
-                        cluster.running.remove(&id);
-                    }
+                if let Some(known) = cluster.known.get_mut(&id) {
+                    known.processes -= 1;
+                    cluster.running -= usize::from(known.processes == 0);
                 }
             }
         });
@@ -157,8 +166,7 @@ impl Cluster {
     fn tally_pair(&self, node: usize, peer: PeerId) -> Tally {
         let seen = &self.seen[node];
         let Some(groups) = seen.groups_of(peer).filter(|_| seen.is_running()) else { return Tally::default() };
-        let place = self.place(peer).filter(|_| self.is_running(peer));
-        match place {
+        match self.place_of_running(peer) {
             None => Tally { gone: 1, ..Tally::default() },
             Some(place) => {
                 let wrong = self.seen[place].differences(groups);
@@ -170,7 +178,8 @@ impl Cluster {
     /// The first thing that a node does not see as it is.
     pub(super) fn wrong(&self, node: usize) -> Option<String> {
         let seen = &self.seen[node];
-        let others = || self.running.keys().filter(|id| Some(**id) != seen.id());
+        let running = || self.known.iter().filter(|(_, known)| known.processes > 0).map(|(id, _)| id);
+        let others = || running().filter(|id| Some(**id) != seen.id());
         if let Some(missing) = others().find(|id| !seen.is_inside(**id)) {
             return Some(format!("does not see {}", self.name(*missing)));
         }

@@ -1,8 +1,11 @@
 //! What one node has seen of the others, event by event.
 
 use super::Rule;
-use crate::PeerId;
-use std::{collections::BTreeMap, sync::Arc};
+use crate::{Node, PeerId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 type Wrong = (Rule, String);
 
@@ -16,6 +19,8 @@ pub(super) struct Seen {
     inside: BTreeMap<PeerId, Vec<Arc<str>>>,
     /// Groups that the node is in, and since when; or that it has left.
     groups: BTreeMap<Arc<str>, Option<u64>>,
+    /// Groups that it has left when nothing waited to be heard.
+    left: BTreeSet<Arc<str>>,
 }
 
 impl Seen {
@@ -72,16 +77,43 @@ impl Seen {
 
     pub(super) fn join(&mut self, now: u64, group: &Arc<str>) {
         self.groups.entry(group.clone()).or_default().get_or_insert(now);
+        self.left.remove(group);
     }
 
-    pub(super) fn leave(&mut self, group: &str) {
+    /// `waits`: with messages for the group, perhaps, that it has not looked at.
+    pub(super) fn leave(&mut self, group: &Arc<str>, waits: bool) {
         if let Some(since) = self.groups.get_mut(group) {
             *since = None;
+            if !waits {
+                self.left.insert(group.clone());
+            }
         }
     }
 
-    pub(super) fn was_ever_in(&self, group: &str) -> bool {
-        self.groups.contains_key(group)
+    /// Whether a message to the group may come: the node is in it, or was when it came.
+    pub(super) fn may_hear(&self, group: &str) -> bool {
+        self.groups.contains_key(group) && !self.left.contains(group)
+    }
+
+    /// What a node answers that is not what its events have told.
+    pub(super) fn contradicts(&self, node: &Node) -> Option<String> {
+        let mut groups: BTreeMap<Arc<str>, Vec<PeerId>> = BTreeMap::new();
+        for (peer, group) in self.inside.iter().flat_map(|(peer, all)| all.iter().map(move |group| (*peer, group))) {
+            groups.entry(group.clone()).or_default().push(peer);
+        }
+        if !node.peers().eq(self.inside()) {
+            return Some("its peers are others than those that have entered".into());
+        }
+        let answers = node.peer_groups().into_iter().map(|group| (group.clone(), node.peers_by_group(&group)));
+        if !answers.eq(groups) {
+            return Some("the members of its peers' groups are others than those that have joined".into());
+        }
+        let wrong = self.inside.iter().find(|(id, told)| {
+            node.peer(**id).is_none_or(|peer| {
+                !peer.groups().collect::<BTreeSet<_>>().into_iter().eq(told.iter().collect::<BTreeSet<_>>())
+            })
+        });
+        wrong.map(|(id, _)| format!("the groups of {id} are others than those that it has joined"))
     }
 
     /// Whether the node has been in the group from before `sent` on.
