@@ -55,9 +55,8 @@ fn without_faults_the_bug_does_not_show() {
 
 #[test]
 fn without_the_bug_all_books_are_equal() {
-    // With seed 12 a HELLO that is held up for seconds on a connection that its sender has long given up is taken for a
-    // restart: a fault of the engine, not of the books.
-    for seed in (0..50).filter(|seed| *seed != 12) {
+    // Seed 12 once had a HELLO that was held up for seconds on a connection which its sender had given up.
+    for seed in 0..50 {
         let report = trial(true).run(&Scenario::swarm(seed));
         assert!(report.violations.is_empty(), "{report}");
     }

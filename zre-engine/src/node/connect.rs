@@ -146,7 +146,7 @@ impl Node {
         self.conns.identify(id, peer_id);
         let Some(conn) = self.conns.get(id) else { return };
         let from = conn.remote.ip();
-        let ours = conn.ours;
+        let (ours, number) = (conn.ours, conn.number);
         self.set_timer(id, Some(self.now + self.config.handshake));
         let Some(peer) = self.peers.get(&peer_id) else { return self.set_reading(id, !self.throttled) };
         if peer.ready {
@@ -162,6 +162,10 @@ impl Node {
             return;
         }
         peer.ours |= ours;
+        if old.and_then(|old| self.conns.get(old)).is_some_and(|old| old.number > number) {
+            // Held up on its way, while its peer gave it up and connected anew: what is on it is of the past.
+            return self.close(id, CloseReason::Superseded);
+        }
         let unread = old.and_then(|old| self.conns.get(old)).is_some_and(|old| !old.reading);
         if unread {
             // What lies in the older one, here or in the system's hands, comes before anything on this one.

@@ -27,6 +27,8 @@ pub(super) struct Conn {
     pub(super) remote: Address,
     /// Whether its messages are taken: no while the application does not keep up, or while its identity is in doubt.
     pub(super) reading: bool,
+    /// How many there were before it.
+    pub(super) number: u64,
     /// It said HELLO.
     pub(super) introduced: bool,
     /// It was given more time for that, or for the handshake.
@@ -58,6 +60,8 @@ pub(super) struct Conns {
     slots: Vec<Slot>,
     free: Vec<u32>,
     inbound: usize,
+    /// How many there have been.
+    made: u64,
     /// Inbound connections by the identity that they claim.
     claims: BTreeSet<(PeerId, ConnId)>,
 }
@@ -74,8 +78,10 @@ impl Conns {
             ended: false,
             closing: false,
             ours: false,
+            number: self.made,
             clock: Clock::default(),
         };
+        self.made += 1;
         self.inbound += usize::from(matches!(role, Role::In(_)));
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
