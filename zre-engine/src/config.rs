@@ -35,6 +35,11 @@ pub struct Config {
     pub handshake: Duration,
     /// Time in which a peer must be reached once it said HELLO, and a stranger must say HELLO. Default 10 s.
     pub introduction: Duration,
+    /// Connects to peers where their HELLO says, whatever address it comes from. Without it, one that names another address
+    /// than it comes from is met at the address that it comes from. Set it where peers are behind address translation and
+    /// advertise how they are reached, and only where nobody lies: whoever says HELLO can make the node connect anywhere.
+    /// Default no.
+    pub trust_advertised: bool,
     /// ZMTP heartbeats on our outgoing connections: off by default.
     pub heartbeat: Option<Duration>,
     /// What a peer may cost.
@@ -60,6 +65,7 @@ impl Default for Config {
             send_only: false,
             handshake: Duration::from_secs(5),
             introduction: Duration::from_secs(10),
+            trust_advertised: false,
             heartbeat: None,
             limits: Limits::default(),
             #[cfg(feature = "planted-faults")]
@@ -68,33 +74,58 @@ impl Default for Config {
     }
 }
 
-/// Bounds on what others can make a node hold. Lengths are in octets.
+/// Bounds on what others can make a node hold and do: on by default, so that a node can be left on an open network.
+/// Lengths are in octets.
+///
+/// A peer that breaks one of the first group loses its connection; the others make somebody wait. Memory follows what came,
+/// never a length or a count that somebody declared.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Content of one message, all frames together. Default 16 MiB.
+    /// Content of one message, all frames together. Default 16 MiB. Protects from messages that fill the memory before
+    /// they are complete.
     pub message: usize,
-    /// Content frames of one message. Default 64.
+    /// Content frames of one message. Default 64. Protects from messages of endless empty frames.
     pub frames: usize,
-    /// A HELLO, ours included. Default 64 KiB.
+    /// A HELLO, ours included. Default 64 KiB. Protects from peers that cost much for as long as they are there.
     pub hello: usize,
-    /// Groups in a HELLO. Default 256.
+    /// Groups in a HELLO, and groups that a peer is in. Default 256. Protects from peers that join without end.
     pub groups: usize,
     /// Headers in a HELLO. Default 128.
     pub headers: usize,
     /// One header's value. Default 8 KiB.
     pub header_value: usize,
-    /// A READY or another command of the handshake. Default 512.
+    /// A READY or another command of the handshake. Default 512. Protects from what those send that are not known at all.
     pub ready: usize,
-    /// What may wait for one peer, each message counted with 64 octets more. Default 8 MiB. A message within the other
-    /// limits is always taken by an empty queue.
+
+    /// What may wait for one peer, each message counted with 64 octets more. Default 8 MiB. Protects from peers that do not
+    /// read. A message within the other limits is always taken by an empty queue.
     pub send_queue: usize,
-    /// Events that wait for the application; beyond that, senders are made to wait. Default 16 MiB.
+    /// Events that wait for the application, by the memory that they hold; beyond that, senders are made to wait. Default
+    /// 16 MiB. Protects from peers that send faster than the application takes.
     pub events: usize,
-    /// Peers known at a time. Default 1024.
+
+    /// Peers known at a time, strangers among them. Default 1024. Protects from made-up UUIDs.
     pub peers: usize,
-    /// Inbound connections at a time beyond two for each place in `peers`. Default 128.
+    /// New peers at once, and then as many a second. Default 1024 and 200. Protects from those who come and go as fast as
+    /// they can: each costs connections, timers, and events for the application.
+    pub new_peers: u32,
+    /// See [`new_peers`](Self::new_peers).
+    pub new_peers_per_second: u32,
+    /// Strangers at a time: those who were heard of by a beacon and have not said HELLO. Default 128. Protects from forged
+    /// beacons, each of which makes the node connect somewhere.
+    pub strangers: usize,
+    /// Strangers at one address. Default 32. Keeps one host from taking all places.
+    pub strangers_of_host: usize,
+    /// The same for an address of this host, where many nodes are no wonder. Default 128.
+    pub strangers_of_this_host: usize,
+    /// Inbound connections at a time beyond two for each place in `peers`. Default 128. Protects the node's descriptors.
     pub spare_connections: usize,
+    /// Inbound connections from one address whose peers have not entered. Default 32. Protects from connections that say
+    /// nothing, or say it slowly.
+    pub callers_of_host: usize,
+    /// The same for an address of this host. Default 256.
+    pub callers_of_this_host: usize,
 }
 
 impl Default for Limits {
@@ -110,7 +141,14 @@ impl Default for Limits {
             send_queue: 8 << 20,
             events: 16 << 20,
             peers: 1024,
+            new_peers: 1024,
+            new_peers_per_second: 200,
+            strangers: 128,
+            strangers_of_host: 32,
+            strangers_of_this_host: 128,
             spare_connections: 128,
+            callers_of_host: 32,
+            callers_of_this_host: 256,
         }
     }
 }

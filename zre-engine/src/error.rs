@@ -86,6 +86,9 @@ pub enum AcceptError {
     /// As many connections as the limits allow.
     #[error("too many inbound connections")]
     Full,
+    /// As many connections from this address as one may have whose peers have not entered.
+    #[error("too many inbound connections from one address whose peers have not entered")]
+    TooManyOfHost,
     /// A listener that was never announced, or time that went backwards.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -171,6 +174,9 @@ pub enum CloseReason {
     /// A better way to the peer is known, or the attempt took too long.
     #[error("the attempt was given up")]
     Abandoned,
+    /// It had not said HELLO for a while, or was not let in, and its place was wanted by another.
+    #[error("it gave way: there was no place for it")]
+    GaveWay,
     /// The node stops.
     #[error("the node stops")]
     Stopped,

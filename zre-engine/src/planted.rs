@@ -66,12 +66,18 @@ pub enum Planted {
     NeverReadAgain,
     /// `discovery`: no beacons go out on an interface that comes up after the start.
     NoBeaconAfterLinkUp,
+    /// `discovery`: a beacon with port 0 is believed, whatever address it comes from.
+    BelievePortZero,
+    /// `takeover`: whoever claims to be a peer is taken for it, whatever address he comes from.
+    BelieveClaims,
+    /// `whereabouts`: each UUID that is said to be somewhere gets a connection and a HELLO there.
+    ConnectTwice,
 }
 
 #[cfg(feature = "planted-faults")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::SkipSequence,
         Self::OvertakeHeld,
         Self::DropHeld,
@@ -99,6 +105,9 @@ impl Planted {
         Self::FireOneTimer,
         Self::NeverReadAgain,
         Self::NoBeaconAfterLinkUp,
+        Self::BelievePortZero,
+        Self::BelieveClaims,
+        Self::ConnectTwice,
     ];
 }
 

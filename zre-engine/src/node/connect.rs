@@ -1,10 +1,10 @@
-//! Connections: attempts and handshakes, breaks, and whose connection takes whose place (protocol notes: RFC 23 for
-//! the handshake, RFC 36 "Peer-to-peer" for what each connection is for).
+//! Connections: attempts and handshakes, and how they end (RFC 23 for the handshake, RFC 36 "Peer-to-peer" for what each
+//! connection is for).
 
 use super::{
     Node, Phase,
     conns::{Conn, Role},
-    life::READ_OUT,
+    grumble::complain,
     me::Me,
     peer::{Out, Peer, ProbeWhy},
     timers::Timer,
@@ -14,7 +14,7 @@ use crate::{
     action::Action,
     config::Config,
     error::{AcceptError, CloseReason, InputError, Violation},
-    event::{Event, ExitReason},
+    event::ExitReason,
     id::{ConnId, PeerId},
     input::IoCause,
     log::log,
@@ -25,13 +25,19 @@ use crate::{
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec};
 use bytes::Bytes;
 use core::time::Duration;
-use zre_proto::limits::IDENTITY_LEN;
 
 /// The property by which nodes of this implementation know each other.
 const OURS: &str = "X-ZRE";
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(30);
+/// When a peer whose place another one holds is looked at again, if nothing happens before.
+const PLACE_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the next attempt waits after so many others in a row that failed before the last. `jitter` is about 1000.
+pub(super) fn backoff(failures: u32, jitter: u32) -> Duration {
+    (BACKOFF_FIRST * 2u32.saturating_pow(failures.min(16))).min(BACKOFF_MOST) * jitter / 1000
+}
 
 /// What all our connections of a kind have in common.
 #[derive(Debug)]
@@ -60,15 +66,29 @@ impl Profiles {
 }
 
 impl Node {
-    /// Opens our connection to a peer that has none.
+    /// Opens our connection to a peer that has none, unless another peer's leads to the same place: whoever is there would
+    /// take a second HELLO of ours for a restart.
     pub(super) fn connect(&mut self, id: PeerId) {
         let now = self.now;
+        let holder = self.holder_of_place(id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        if holder.is_some() {
+            peer.out = Out::Waiting { until: now + PLACE_AGAIN };
+            return self.schedule_peer(id);
+        }
         let conn = self.conns.insert(Role::Out(id), peer.endpoint().clone(), None);
         peer.out = Out::Connecting { conn, since: now };
         log!(debug, "peer {id}: connecting to {} ({conn})", peer.endpoint());
         self.actions.push_back(Action::Connect { conn, to: peer.endpoint().clone() });
         self.schedule_peer(id);
+    }
+
+    /// Our connection to a peer is gone; the next attempt is for the caller to begin.
+    pub(super) fn wait_to_connect(&mut self, id: PeerId) {
+        let until = self.now;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.out = Out::Waiting { until };
+        }
     }
 
     /// Gives up what there is of our connection, and tries again at once.
@@ -102,14 +122,13 @@ impl Node {
     }
 
     pub(super) fn accepted(&mut self, from: Address, _local: Address) -> Result<ConnId, AcceptError> {
-        let limits = &self.config.limits;
-        if self.conns.inbound() >= 2 * limits.peers + limits.spare_connections {
-            return Err(AcceptError::Full);
-        }
+        let host = from.ip();
+        self.admit_caller(host)?;
         let zmtp = Connection::new(self.profiles.router.clone(), self.now);
         let deadline = zmtp.poll_timeout();
         let id = self.conns.insert(Role::In(None), from, Some(zmtp));
         log!(trace, "accepted connection {id} from {}", self.remote(id));
+        self.is_caller(id, host);
         self.set_timer(id, deadline);
         self.actions.push_back(Action::Writable { conn: id });
         Ok(id)
@@ -131,97 +150,8 @@ impl Node {
                 self.schedule_peer(peer_id);
                 self.flush_held(peer_id);
             }
-            Role::In(_) => self.inbound_handshaken(id, &info.identity),
+            Role::In(_) => self.identified(id, &info.identity),
         }
-    }
-
-    fn inbound_handshaken(&mut self, id: ConnId, identity: &[u8]) {
-        let octets: Option<[u8; 16]> = identity.get(1..).and_then(|uuid| uuid.try_into().ok());
-        let Some(peer_id) = octets.filter(|_| identity.len() == IDENTITY_LEN).map(PeerId::from_octets) else {
-            return self.violation(id, Violation::Identity { found: identity.len() });
-        };
-        if peer_id == self.me.id && !self.planted(Planted::HearOneself) {
-            return self.close(id, CloseReason::IdentityConflict);
-        }
-        self.conns.identify(id, peer_id);
-        let Some(conn) = self.conns.get(id) else { return };
-        let from = conn.remote.ip();
-        let (ours, number) = (conn.ours, conn.number);
-        self.set_timer(id, Some(self.now + self.config.handshake));
-        let Some(peer) = self.peers.get(&peer_id) else { return self.set_reading(id, !self.throttled) };
-        if peer.ready {
-            // libzmq resumes without a HELLO.
-            self.set_timer(id, None);
-        }
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let old = peer.inbound.filter(|_| peer.ready);
-        let old_from = old.and_then(|old| self.conns.get(old)).map(|old| old.remote.ip());
-        if old_from.is_some_and(|old_from| old_from != from) {
-            // Two from different addresses: the one that is there proves itself, or the other takes its place.
-            self.contend(peer_id, id);
-            return;
-        }
-        peer.ours |= ours;
-        if old.and_then(|old| self.conns.get(old)).is_some_and(|old| old.number > number) {
-            // Held up on its way, while its peer gave it up and connected anew: what is on it is of the past.
-            return self.close(id, CloseReason::Superseded);
-        }
-        let unread = old.and_then(|old| self.conns.get(old)).is_some_and(|old| !old.reading);
-        if unread {
-            // What lies in the older one, here or in the system's hands, comes before anything on this one.
-            let older = peer.successor.replace((id, self.now + READ_OUT));
-            self.set_reading(id, false);
-            if let Some((older, _)) = older {
-                self.close(older, CloseReason::Superseded);
-            }
-            return;
-        }
-        self.take_inbound(peer_id, id);
-    }
-
-    /// The newer connection of a peer takes the place of the one that has been read.
-    pub(super) fn succeed(&mut self, peer_id: PeerId, id: ConnId) {
-        if let Some(peer) = self.peers.get_mut(&peer_id) {
-            peer.successor = None;
-        }
-        self.take_inbound(peer_id, id);
-        self.resume(id);
-    }
-
-    /// Makes `id` the connection that a peer is heard on.
-    pub(super) fn take_inbound(&mut self, peer_id: PeerId, id: ConnId) {
-        let old = self.peers.get(&peer_id).and_then(|peer| peer.inbound).filter(|old| *old != id);
-        if let Some(conn) = old.and_then(|old| self.conns.get_mut(old)) {
-            // What has come on the old one comes before anything on the new one, whether the application keeps up or
-            // not.
-            conn.reading = true;
-            old.into_iter().for_each(|old| self.resume(old));
-        }
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let old = peer.inbound.replace(id).filter(|old| *old != id);
-        if peer.orphaned.take().is_some() || old.is_some() {
-            peer.forget_pings();
-        }
-        if peer.contender == Some(id) {
-            peer.contender = None;
-        }
-        if let Some(old) = old {
-            log!(debug, "peer {peer_id}: connection {id} takes over from {old}");
-            self.close(old, CloseReason::Superseded);
-        }
-        self.set_reading(id, !self.throttled);
-    }
-
-    /// A connection from another address claims a live peer's identity: it waits while the peer is asked.
-    fn contend(&mut self, peer_id: PeerId, id: ConnId) {
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let older = peer.contender.replace(id);
-        self.emit(Event::IdentityConflict { peer: peer_id });
-        self.set_reading(id, false);
-        if let Some(older) = older {
-            self.close(older, CloseReason::Superseded);
-        }
-        self.probe(peer_id, ProbeWhy::Contended);
     }
 
     /// The driver says that a connection is gone.
@@ -232,7 +162,7 @@ impl Node {
             self.release(id);
             return Ok(());
         }
-        if !conn.reading {
+        if !conn.reading && conn.visitor.is_none() {
             // What came before the end waits for the application; the end comes after it.
             conn.ended = true;
             return Ok(());
@@ -295,12 +225,6 @@ impl Node {
         if peer.ending.is_some() {
             return self.finish_ending(peer_id);
         }
-        if let Some(contender) = peer.contender {
-            self.end_probe(peer_id, ProbeWhy::Contended);
-            self.take_inbound(peer_id, contender);
-            self.resume(contender);
-            return;
-        }
         match peer.probe.map(|probe| probe.why) {
             Some(ProbeWhy::Leaving) => self.exit(peer_id, ExitReason::Left, 0),
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
@@ -313,15 +237,29 @@ impl Node {
         }
     }
 
-    /// An attempt to connect came to nothing: the next is due after a while that grows.
+    /// An attempt to connect came to nothing: the next is due after a while that grows. A stranger gets no other.
     pub(super) fn attempt_failed(&mut self, peer_id: PeerId) {
+        if self.peers.get(&peer_id).is_some_and(|peer| !peer.ready && !peer.met) {
+            return self.disappoint(peer_id);
+        }
         let jitter = self.random(900, 1100);
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let backoff = (BACKOFF_FIRST * 2u32.saturating_pow(peer.attempts.min(16))).min(BACKOFF_MOST);
+        let wait = backoff(peer.attempts, jitter);
         peer.attempts = peer.attempts.saturating_add(1);
-        peer.out = Out::Waiting { until: now + backoff * jitter / 1000 };
+        peer.out = Out::Waiting { until: now + wait };
         self.schedule_peer(peer_id);
+    }
+
+    /// A peer that we fail to reach is alive: the back-off begins anew.
+    pub(super) fn retry_soon(&mut self, peer_id: PeerId) {
+        let soon = self.now + BACKOFF_FIRST;
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        if let Out::Waiting { until } = &mut peer.out {
+            *until = soon.min(*until);
+            peer.attempts = 0;
+            self.schedule_peer(peer_id);
+        }
     }
 
     pub(super) fn connection_timeout(&mut self, id: ConnId) {
@@ -330,6 +268,9 @@ impl Node {
         if conn.closing {
             self.release(id);
             return;
+        }
+        if conn.visitor.is_some() {
+            return self.open_door(id);
         }
         if self.has_patience(id) {
             let until = now + self.config.handshake;
@@ -384,9 +325,10 @@ impl Node {
         let lost_messages = matches!(why, CloseReason::Violation(Violation::Sequence { .. }));
         let role = self.conns.get(id).map(Conn::role);
         let unsent = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::unsent);
+        let remote = self.remote(id);
         match protocol {
-            true => log!(warn, "closing connection {id} with {}: {why}", self.remote(id)),
-            false => log!(debug, "closing connection {id} with {}: {why}", self.remote(id)),
+            true => complain!(self, "closing connection {id} with {remote}: {why}"),
+            false => log!(debug, "closing connection {id} with {remote}: {why}"),
         }
         self.close(id, why);
         match role {
@@ -450,6 +392,7 @@ impl Node {
 
     fn release(&mut self, id: ConnId) -> Option<Box<Conn>> {
         self.set_timer(id, None);
+        self.admission.is_no_caller(id);
         self.conns.remove(id)
     }
 
@@ -513,6 +456,7 @@ fn reason_name(why: &CloseReason) -> &'static str {
         CloseReason::IdentityConflict => "identity conflict",
         CloseReason::Exit(reason) => reason.as_str(),
         CloseReason::Abandoned => "abandoned",
+        CloseReason::GaveWay => "gave way",
         CloseReason::Stopped => "stopped",
     }
 }

@@ -1,6 +1,6 @@
 //! The connections of a node, found by ids that cannot be confused.
 
-use super::timers::Clock;
+use super::{admission::Visitor, timers::Clock};
 use crate::{
     Address,
     id::{ConnId, PeerId},
@@ -31,6 +31,8 @@ pub(super) struct Conn {
     pub(super) number: u64,
     /// It said HELLO.
     pub(super) introduced: bool,
+    /// It said HELLO, and has to wait before that counts.
+    pub(super) visitor: Option<Box<Visitor>>,
     /// It was given more time for that, or for the handshake.
     pub(super) patient: bool,
     /// The other end has closed; what came before is still to be taken.
@@ -45,6 +47,14 @@ pub(super) struct Conn {
 impl Conn {
     pub(super) fn role(&self) -> Role {
         self.role
+    }
+
+    /// The peer that it says it is of.
+    pub(super) fn claims(&self) -> Option<PeerId> {
+        match self.role {
+            Role::In(peer) => peer,
+            Role::Out(_) => None,
+        }
     }
 }
 
@@ -74,6 +84,7 @@ impl Conns {
             remote,
             reading: true,
             introduced: false,
+            visitor: None,
             patient: false,
             ended: false,
             closing: false,
@@ -105,6 +116,15 @@ impl Conns {
             self.claims.remove(&(old, id));
         }
         self.claims.insert((peer, id));
+    }
+
+    /// A connection of ours leads to another peer than was thought.
+    pub(super) fn reassign(&mut self, id: ConnId, peer: PeerId) {
+        if let Some(conn) = self.get_mut(id)
+            && matches!(conn.role, Role::Out(_))
+        {
+            conn.role = Role::Out(peer);
+        }
     }
 
     /// The inbound connections that claim to be a peer's, in the order of their index.

@@ -1,6 +1,6 @@
 //! Discovery by beacon: our own, on every link, and those of others (RFC 36, "Beacon").
 
-use super::{Link, Node, Phase, peer::Out, timers::Timer};
+use super::{Link, Node, Phase, grumble::complain, peer::Out, timers::Timer, whereabouts::is_host};
 use crate::{
     Address,
     action::Action,
@@ -40,6 +40,7 @@ impl Node {
     /// Announces the node on a link, and sees to the next time.
     pub(super) fn beacon(&mut self, link: LinkId) {
         self.announce(link, false);
+        self.admission.turn(self.now);
         let Some(Link { clock, .. }) = self.links.get_mut(&link) else { return };
         self.timers.set(clock, Timer::Beacon(link), Some(self.now + self.config.interval), self.now);
     }
@@ -55,15 +56,21 @@ impl Node {
     }
 
     pub(super) fn datagram(&mut self, link: LinkId, from: SocketAddr, data: &[u8]) -> Result<(), InputError> {
-        if !self.links.contains_key(&link) {
-            return Err(InputError::UnknownLink);
+        let local = self.links.get(&link).ok_or(InputError::UnknownLink)?.address;
+        if let Err(reason) = self.beacon_from(local, from, data) {
+            log!(trace, "a datagram from {from} is not heeded: {reason}");
+            self.statistics.reject_beacon(reason);
         }
+        Ok(())
+    }
+
+    /// Heeds a beacon, or says why not.
+    fn beacon_from(&mut self, local: IpAddr, from: SocketAddr, data: &[u8]) -> Result<(), &'static str> {
         let beacon = match Beacon::decode(data) {
             Ok(beacon) => beacon,
             Err(error) => {
-                log!(debug, "a datagram from {from} is no beacon: {error}");
-                self.statistics.reject_beacon("malformed");
-                return Ok(());
+                complain!(self, "a datagram from {from} is no beacon: {error}");
+                return Err("malformed");
             }
         };
         if self.uuid_is_mine(beacon.uuid) {
@@ -71,71 +78,92 @@ impl Node {
         }
         if beacon.public_key.is_some() {
             // A node with CURVE meets only nodes with CURVE.
-            self.statistics.reject_beacon("secure");
-            return Ok(());
+            return Err("secure");
         }
-        if !is_host(from.ip()) {
-            self.statistics.reject_beacon("source");
-            return Ok(());
+        // Nobody else's loopback is ours.
+        if !is_host(from.ip()) || (from.ip().is_loopback() && !local.is_loopback()) {
+            return Err("source");
+        }
+        let id = PeerId::from(beacon.uuid);
+        let endpoint = Address::Tcp(SocketAddr::new(from.ip(), beacon.port));
+        if beacon.port == 0 {
+            self.beacon_of_leaving(id, from.ip())?;
+        } else if self.peers.get(&id).is_some() {
+            self.beacon_of_known(id, from.ip(), endpoint)?;
+        } else {
+            self.beacon_of_unknown(id, endpoint)?;
         }
         self.statistics.beacons_received += 1;
-        let id = PeerId::from(beacon.uuid);
-        if beacon.port == 0 {
-            self.beacon_of_leaving(id, from.ip());
-        } else {
-            self.beacon_of(id, Address::Tcp(SocketAddr::new(from.ip(), beacon.port)));
+        Ok(())
+    }
+
+    fn beacon_of_unknown(&mut self, id: PeerId, endpoint: Address) -> Result<(), &'static str> {
+        if self.phase != Phase::Running {
+            return Ok(());
+        }
+        if self.is_own(&endpoint) {
+            return Err("our own endpoint");
+        }
+        if self.is_taken(&endpoint) {
+            // Whoever is there has our HELLO already, or gets it.
+            return Err("another peer's endpoint");
+        }
+        self.admit_stranger(id, &endpoint)?;
+        log!(debug, "peer {id}: first beacon, from {endpoint}");
+        self.introduce(id, endpoint);
+        self.connect(id);
+        Ok(())
+    }
+
+    fn beacon_of_known(&mut self, id: PeerId, from: IpAddr, endpoint: Address) -> Result<(), &'static str> {
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
+        if peer.ready && peer.endpoint().ip() != Some(from) && peer.home != Some(from) {
+            return Err("not the peer's address");
+        }
+        peer.quiet.beacon = Some(now);
+        if peer.ending.is_some() || self.phase != Phase::Running {
+            return Ok(());
+        }
+        // The peer is alive: what fails to reach it is tried anew, and where it says it is now.
+        let moved = *peer.endpoint() != endpoint;
+        let out = peer.out;
+        if matches!(out, Out::Open { .. }) || (moved && (self.is_own(&endpoint) || self.is_taken(&endpoint))) {
+            return Ok(());
+        }
+        match out {
+            Out::Connecting { since, .. } if now.since(since) > STALE_ATTEMPT => {
+                self.move_to(id, endpoint);
+                self.reconnect(id);
+            }
+            Out::Waiting { .. } => {
+                self.move_to(id, endpoint);
+                self.retry_soon(id);
+            }
+            Out::Connecting { .. } | Out::Open { .. } => {}
         }
         Ok(())
     }
 
-    fn beacon_of(&mut self, id: PeerId, endpoint: Address) {
-        let now = self.now;
-        let Some(peer) = self.peers.get_mut(&id) else {
-            if self.phase != Phase::Running || self.is_own(&endpoint) {
-                return;
-            }
-            if self.peers.len() >= self.config.limits.peers {
-                self.statistics.reject_beacon("too many peers");
-                return;
-            }
-            log!(debug, "peer {id}: first beacon, from {endpoint}");
-            self.introduce(id, endpoint);
-            self.connect(id);
-            return;
-        };
-        peer.quiet.beacon = Some(now);
-        // The peer is alive: what fails to reach it is tried anew, and where it says it is now.
-        let stuck = peer.ending.is_none()
-            && match peer.out {
-                Out::Waiting { .. } => true,
-                Out::Connecting { since, .. } => now.since(since) > STALE_ATTEMPT,
-                Out::Open { .. } => false,
-            };
-        if stuck && self.phase == Phase::Running {
-            peer.attempts = 0;
-            self.peers.relocate(id, endpoint);
-            self.reconnect(id);
-        }
+    /// From now on a peer is looked for there.
+    fn move_to(&mut self, id: PeerId, endpoint: Address) {
+        self.admission.stranger_moved(id, endpoint.ip());
+        self.peers.relocate(id, endpoint);
     }
 
     /// A beacon with port 0. Anybody can send one, so it is believed only from the peer's own address, and only if
     /// the peer does not contradict.
-    fn beacon_of_leaving(&mut self, id: PeerId, from: IpAddr) {
-        let Some(peer) = self.peers.get(&id) else { return };
-        if peer.endpoint().ip() != Some(from) {
-            self.statistics.reject_beacon("not the peer's address");
-            return;
+    fn beacon_of_leaving(&mut self, id: PeerId, from: IpAddr) -> Result<(), &'static str> {
+        let Some(peer) = self.peers.get(&id) else { return Ok(()) };
+        let own = peer.endpoint().ip() == Some(from) || self.planted(Planted::BelievePortZero);
+        if !own {
+            return Err("not the peer's address");
         }
         if peer.ready {
             self.peer_may_leave(id);
         } else {
             self.forget(id);
         }
+        Ok(())
     }
-}
-
-/// Whether an address can be that of one host.
-fn is_host(ip: IpAddr) -> bool {
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }

@@ -6,6 +6,7 @@
 
 use super::{
     Node, Phase,
+    admission::Visitor,
     conns::Role,
     peer::{Ending, Out, Peer, Probe, ProbeWhy},
     receive::group_name,
@@ -23,7 +24,7 @@ use crate::{
     zmtp::Connection,
 };
 use alloc::{boxed::Box, collections::BTreeSet, sync::Arc, vec::Vec};
-use core::{net::SocketAddr, time::Duration};
+use core::time::Duration;
 use zre_proto::{limits::STRING_MAX, message::Hello};
 
 /// How long a HELLO of ours may wait for its answer.
@@ -36,6 +37,7 @@ pub(super) const READ_OUT: Duration = Duration::from_millis(250);
 const PROBE_LEAVING: Duration = Duration::from_millis(250);
 
 /// A HELLO that keeps to the limits, as text.
+#[derive(Debug)]
 pub(super) struct Introduction {
     endpoint: Option<Address>,
     groups: BTreeSet<Arc<str>>,
@@ -88,10 +90,12 @@ enum Meaning {
 }
 
 impl Node {
-    pub(super) fn hello(&mut self, id: ConnId, peer_id: PeerId, introduction: Introduction) {
+    pub(super) fn hello(&mut self, id: ConnId, peer_id: PeerId, visitor: Visitor) {
         let Some(conn) = self.conns.get(id) else { return };
         let (from, ours) = (conn.remote.clone(), conn.ours);
-        let Some(endpoint) = introduction.endpoint.as_ref().and_then(|said| connect_to(said, &from)) else {
+        let said = visitor.introduction.endpoint.as_ref();
+        let endpoint = said.and_then(|said| self.connect_to(said, &from)).filter(|at| self.is_place_for(at, from.ip()));
+        let Some(endpoint) = endpoint else {
             return self.violation(id, Violation::Hello("an endpoint that cannot be connected to"));
         };
         if self.is_own(&endpoint) {
@@ -100,16 +104,22 @@ impl Node {
         let now = self.now;
         let meaning = match self.peers.get(&peer_id) {
             None if self.phase != Phase::Running => return,
-            None if self.peers.len() >= self.config.limits.peers => return self.close(id, CloseReason::Abandoned),
             None => Meaning::Enters,
             Some(peer) if !peer.ready => Meaning::Enters,
             Some(peer) if peer.ending.is_some() => Meaning::Restarted,
             Some(peer) if peer.hello_at.is_some_and(|at| now.since(at) <= ANSWER) => Meaning::Answers,
             Some(_) => Meaning::Restarted,
         };
+        if matches!(meaning, Meaning::Enters)
+            && let Err(until) = self.admit_newcomer(peer_id)
+        {
+            return self.wait_at_door(id, visitor, until);
+        }
+        let introduction = visitor.introduction;
         if let Some(conn) = self.conns.get_mut(id) {
             conn.introduced = true;
         }
+        self.admission.is_no_caller(id);
         self.statistics.messages_received += 1;
         self.set_timer(id, None);
         match meaning {
@@ -134,6 +144,11 @@ impl Node {
                 if self.phase != Phase::Running {
                     return;
                 }
+                if let Err(until) = self.admit_newcomer(peer_id) {
+                    self.is_caller(id, from.ip());
+                    let visitor = Visitor { since: now, introduction };
+                    return self.wait_at_door(id, visitor, until);
+                }
                 self.enter(id, peer_id, endpoint, introduction);
             }
         }
@@ -156,6 +171,8 @@ impl Node {
         if self.peers.get(&peer_id).is_none() {
             self.introduce(peer_id, endpoint.clone());
         }
+        self.admission.is_no_stranger(peer_id);
+        self.admission.met(&endpoint);
         self.take_inbound(peer_id, id);
         // Whoever else claimed to be this peer before it came has had his chance.
         let others: Vec<_> = self.conns.claimed_by(peer_id).filter(|other| *other != id).collect();
@@ -163,7 +180,9 @@ impl Node {
             self.close(other, CloseReason::Superseded);
         }
         let Some(peer) = self.peers.get(&peer_id) else { return };
-        let elsewhere = *peer.endpoint() != endpoint && !matches!(peer.out, Out::Open { .. });
+        // Who told us by a beacon where it is may have lied; but a node with several addresses may name another one.
+        let there = matches!(peer.out, Out::Open { .. }) && introduction.endpoint.as_ref() == Some(peer.endpoint());
+        let elsewhere = *peer.endpoint() != endpoint && !there;
         if elsewhere {
             self.peers.relocate(peer_id, endpoint);
         }
@@ -188,13 +207,16 @@ impl Node {
         for group in introduction.groups.iter().filter(|_| !known) {
             self.set_member(peer_id, group, true);
         }
-        match out {
-            Out::Waiting { .. } => self.connect(peer_id),
-            Out::Connecting { .. } if elsewhere => self.reconnect(peer_id),
-            Out::Open { .. } if self.planted(Planted::AnswerHelloTwice) => self.reconnect(peer_id),
-            Out::Connecting { .. } | Out::Open { .. } => self.flush_held(peer_id),
+        if elsewhere && let Some(astray) = out.conn() {
+            self.close(astray, CloseReason::Abandoned);
+            self.wait_to_connect(peer_id);
         }
-        self.doubt_predecessor(peer_id, &endpoint);
+        self.claim_place(peer_id, &endpoint);
+        match self.peers.get(&peer_id).map(|peer| peer.out) {
+            Some(Out::Waiting { .. }) => self.connect(peer_id),
+            Some(Out::Open { .. }) if self.planted(Planted::AnswerHelloTwice) => self.reconnect(peer_id),
+            _ => self.flush_held(peer_id),
+        }
         self.schedule_peer(peer_id);
     }
 
@@ -218,18 +240,6 @@ impl Node {
         self.flush_held(peer_id);
     }
 
-    /// Another node has said HELLO from the endpoint of a known one: that one is asked whether it still lives.
-    fn doubt_predecessor(&mut self, newcomer: PeerId, endpoint: &Address) {
-        let predecessors: Vec<_> = self.peers.at(endpoint).filter(|id| *id != newcomer).collect();
-        for id in predecessors {
-            match self.peers.get(&id) {
-                Some(peer) if peer.ready && peer.inbound.is_none() => self.exit(id, ExitReason::Replaced, 0),
-                Some(peer) if peer.ready => self.probe(id, ProbeWhy::Replaced),
-                _ => self.forget(id),
-            }
-        }
-    }
-
     /// A beacon in its name says that a ready peer leaves.
     pub(super) fn peer_may_leave(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else { return };
@@ -250,29 +260,17 @@ impl Node {
         self.schedule_peer(id);
     }
 
-    /// The question that was asked for this reason, if any, is settled.
-    pub(super) fn end_probe(&mut self, id: PeerId, why: ProbeWhy) {
-        if let Some(peer) = self.peers.get_mut(&id)
-            && peer.probe.is_some_and(|probe| probe.why == why)
-        {
-            peer.probe = None;
-        }
+    /// The question that was asked for this reason, if any, is settled. Whether there was one.
+    pub(super) fn end_probe(&mut self, id: PeerId, why: ProbeWhy) -> bool {
+        let probe = self.peers.get_mut(&id).and_then(|peer| peer.probe.take_if(|probe| probe.why == why));
+        probe.is_some()
     }
 
     fn probe_failed(&mut self, id: PeerId, why: ProbeWhy) {
         match why {
             ProbeWhy::Leaving => self.exit(id, ExitReason::Left, 0),
             ProbeWhy::Replaced => self.exit(id, ExitReason::Replaced, 0),
-            ProbeWhy::Contended => {
-                let contender = self.peers.get_mut(&id).and_then(|peer| {
-                    peer.probe = None;
-                    peer.contender
-                });
-                if let Some(contender) = contender {
-                    self.take_inbound(id, contender);
-                    self.resume(contender);
-                }
-            }
+            ProbeWhy::Contended => self.end_contest(id, PROBE),
         }
     }
 
@@ -313,8 +311,12 @@ impl Node {
             return;
         }
         // Its machine may be well, and only the connection not.
+        if !self.admit_again(id, endpoint.ip()) {
+            return;
+        }
         self.introduce(id, endpoint);
         if let Some(peer) = self.peers.get_mut(&id) {
+            peer.met = true;
             peer.ours = ours;
             peer.attempts = attempts;
         }
@@ -341,6 +343,7 @@ impl Node {
         self.read_out(id);
         let Some(mut peer) = self.peers.remove(&id) else { return };
         self.full.remove(&id);
+        self.admission.is_no_stranger(id);
         self.timers.set(&mut peer.clock, Timer::Peer(id), None, self.now);
         let stale = self.planted(Planted::StaleMembers);
         for group in peer.groups.iter().filter(|_| !stale) {
@@ -357,8 +360,10 @@ impl Node {
         }
         if peer.ready {
             log!(info, "EXIT {:?} ({id}): {reason}, {unsent} unsent", peer.name);
-            self.emit(Event::Exit { peer: id, name: peer.name, reason, unsent });
+            self.admission.exited(id, self.now);
+            self.emit(Event::Exit { peer: id, name: peer.name.clone(), reason, unsent });
         }
+        self.leave_place(peer.endpoint());
         if self.phase == Phase::Stopping {
             self.check_all_drained();
         }
@@ -368,10 +373,12 @@ impl Node {
     pub(super) fn forget(&mut self, id: PeerId) {
         let Some(mut peer) = self.peers.remove(&id) else { return };
         self.full.remove(&id);
+        self.admission.is_no_stranger(id);
         self.timers.set(&mut peer.clock, Timer::Peer(id), None, self.now);
         for conn in peer.conns() {
             self.close(conn, CloseReason::Abandoned);
         }
+        self.leave_place(peer.endpoint());
         if self.planted(Planted::ExitOfStranger) {
             self.emit(Event::Exit { peer: id, name: peer.name, reason: ExitReason::Lost, unsent: 0 });
         }
@@ -385,8 +392,7 @@ impl Node {
             if peer.ready {
                 return self.exit(id, ExitReason::Unreachable, 0);
             }
-            log!(debug, "peer {id}: never said HELLO");
-            return self.forget(id);
+            return self.disappoint(id);
         }
         if let Some(ending) = &peer.ending {
             if !self.throttled && (now >= ending.until || now >= ending.at_last) {
@@ -414,6 +420,7 @@ impl Node {
         if matches!(peer.out, Out::Waiting { until } if now >= until) && self.phase == Phase::Running {
             self.connect(id);
         }
+        self.serve_contest(id);
         self.serve_quiet(id);
         self.schedule_peer(id);
     }
@@ -440,7 +447,8 @@ impl Node {
         // An answer would not be heard while we do not read.
         let probe = peer.probe.map(|probe| probe.until).filter(|_| !self.throttled);
         let successor = peer.successor.map(|(_, until)| until).filter(|_| !self.throttled);
-        [introduced, retry, slow, orphaned, quiet, probe, successor].into_iter().flatten().min()
+        let contest = self.next_contest(peer);
+        [introduced, retry, slow, orphaned, quiet, probe, successor, contest].into_iter().flatten().min()
     }
 
     /// Until when a stranger must have said HELLO, and a peer that has said it must have been reached.
@@ -471,17 +479,5 @@ impl Node {
             Role::In(peer) => peer,
             Role::Out(_) => None,
         }
-    }
-}
-
-/// Where to connect to a peer that says `said` from the address `from`: as it says, where the addresses agree; else
-/// its source address with the port that it says. A node behind NAT, or with several addresses, says a wrong one.
-fn connect_to(said: &Address, from: &Address) -> Option<Address> {
-    let port = said.port()?;
-    match (said.ip(), from.ip()) {
-        (Some(said_ip), Some(from_ip)) if said_ip == from_ip => Some(said.clone()),
-        (_, Some(from_ip)) => Some(Address::Tcp(SocketAddr::new(from_ip, port))),
-        (Some(_), None) => Some(said.clone()),
-        (None, None) => None,
     }
 }

@@ -6,7 +6,10 @@
 //! | `me` | what the node is itself: name, headers, groups, and the HELLO that tells them |
 //! | `peer`, `conns`, `timers`, `statistics` | what it keeps |
 //! | `discovery` | beacons, sent and heard |
-//! | `connect` | connections: attempts, handshakes, breaks, who takes whose place |
+//! | `admission/` | who gets in, and how fast: strangers, callers, newcomers, those who come back too often |
+//! | `connect` | connections: attempts, handshakes, breaks |
+//! | `takeover` | whose connection a peer is heard on |
+//! | `whereabouts` | where peers are, and who holds a place that two claim |
 //! | `receive` | messages that come |
 //! | `life` | ENTER to EXIT |
 //! | `quiet` | peers that say nothing |
@@ -14,10 +17,13 @@
 //! | `pressure` | an application that does not keep up |
 //! | `wrap` | the end of the sequence numbers |
 //! | `stop` | the polite end |
+//! | `grumble` | log lines about those who break rules |
 
+mod admission;
 mod connect;
 mod conns;
 mod discovery;
+mod grumble;
 mod life;
 mod me;
 mod peer;
@@ -27,7 +33,9 @@ mod receive;
 mod send;
 mod statistics;
 mod stop;
+mod takeover;
 mod timers;
+mod whereabouts;
 mod wrap;
 
 use crate::{
@@ -43,6 +51,7 @@ use crate::{
     time::Instant,
     zmtp::{Connection, Encoder},
 };
+use admission::Admission;
 use alloc::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -51,6 +60,7 @@ use alloc::{
 use connect::Profiles;
 use conns::Conns;
 use core::{net::IpAddr, time::Duration};
+use grumble::Grumble;
 use me::Me;
 pub use peer::PeerInfo;
 use peer::{Peers, Stranger};
@@ -81,6 +91,7 @@ pub struct Node {
     conns: Conns,
     peers: Peers,
     stranger: Stranger,
+    admission: Admission,
     /// Peers whose queue refused a message for want of room, and since when it has not moved. The application will be
     /// told when there is room.
     full: BTreeMap<PeerId, Instant>,
@@ -96,6 +107,7 @@ pub struct Node {
     throttled: bool,
     encoder: Encoder,
     statistics: Statistics,
+    grumble: Grumble,
     /// While the node stops: a peer that was found to be waited for.
     waited_for: Option<PeerId>,
 }
@@ -132,6 +144,8 @@ impl Node {
         let me = Me::new(&config, &mut rng)?;
         Ok(Self {
             profiles: Profiles::new(&config, &me),
+            admission: Admission::new(&config.limits, now),
+            grumble: Grumble::new(now),
             config,
             me,
             phase: Phase::New,

@@ -32,6 +32,8 @@ pub(super) struct Peer {
     endpoint: Address,
     /// It has said HELLO, and the application has seen ENTER.
     pub(super) ready: bool,
+    /// It was ready before, and its connection broke.
+    pub(super) met: bool,
     /// When it was first heard of or, once ready, when it entered.
     pub(super) since: Instant,
     pub(super) out: Out,
@@ -39,8 +41,14 @@ pub(super) struct Peer {
     pub(super) attempts: u32,
     /// The connection that it sends on.
     pub(super) inbound: Option<ConnId>,
+    /// The host that it was last heard from.
+    pub(super) home: Option<IpAddr>,
     /// A connection from elsewhere that claims its identity and waits for the outcome of a PING.
     pub(super) contender: Option<ConnId>,
+    /// When it last had to prove itself for that.
+    pub(super) contested: Option<Instant>,
+    /// When it was last asked because another was said to be in its place.
+    pub(super) suspected: Option<Instant>,
     /// Its newer connection, while the older one, which we do not read for the moment, is still to be read to its end;
     /// and when it takes over if that has none.
     pub(super) successor: Option<(ConnId, Instant)>,
@@ -245,11 +253,15 @@ impl Peer {
             status: 0,
             endpoint,
             ready: false,
+            met: false,
             since: now,
             out: Out::Waiting { until: now },
             attempts: 0,
             inbound: None,
+            home: None,
             contender: None,
+            contested: None,
+            suspected: None,
             successor: None,
             next_in: 1,
             next_out: 1,
@@ -383,7 +395,7 @@ impl Peers {
 }
 
 /// A number for an endpoint, which takes less room in an index: its own for IPv4, one that it may share for others.
-fn place(endpoint: &Address) -> u64 {
+pub(super) fn place(endpoint: &Address) -> u64 {
     match endpoint {
         Address::Tcp(at) => match at.ip() {
             IpAddr::V4(ip) => u64::from(ip.to_bits()) << 16 | u64::from(at.port()),

@@ -4,7 +4,10 @@
 //! connection (what the driver has read already stays in the connection), and the driver is told to stop reading; TCP
 //! does the rest. Half of the limit later everything goes on.
 
-use super::{Node, conns::Role};
+use super::{
+    Node,
+    conns::{Conn, Role},
+};
 use crate::{action::Action, id::ConnId, planted::Planted, time::Instant};
 use alloc::vec::Vec;
 
@@ -53,13 +56,15 @@ impl Node {
         self.actions.push_back(Action::Reading { conn: id, on });
     }
 
-    /// The inbound connections that are some peer's, in the order of their index; none that waits to take over.
+    /// The inbound connections that are some peer's, in the order of their index; none that waits to take
+    /// over, or to be let in.
     fn inbound_in_use(&self) -> Vec<ConnId> {
         let waits = |id: ConnId| {
             let peer = self.inbound_peer(id).and_then(|peer| self.peers.get(&peer));
             peer.is_some_and(|peer| peer.contender == Some(id) || peer.successor.is_some_and(|(conn, _)| conn == id))
         };
-        let known = self.conns.iter().filter(|(_, conn)| matches!(conn.role(), Role::In(Some(_))));
+        let read = |conn: &Conn| matches!(conn.role(), Role::In(Some(_))) && conn.visitor.is_none();
+        let known = self.conns.iter().filter(|(_, conn)| read(conn));
         known.map(|(id, _)| id).filter(|id| !waits(*id)).collect()
     }
 }

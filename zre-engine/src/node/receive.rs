@@ -2,6 +2,7 @@
 
 use super::{
     Node, Phase,
+    admission::Visitor,
     conns::Role,
     life::Introduction,
     peer::{Peer, ProbeWhy},
@@ -86,7 +87,7 @@ impl Node {
                 return self.violation(id, Violation::Sequence { found: sequence, expected: 1 });
             }
             match Introduction::check(hello, &self.config.limits) {
-                Ok(introduction) => self.hello(id, peer_id, introduction),
+                Ok(introduction) => self.hello(id, peer_id, Visitor { since: self.now, introduction }),
                 Err(violation) => self.violation(id, violation),
             }
             return;
@@ -191,12 +192,10 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.pongs = peer.pings.min(peer.pongs + 1);
         self.end_probe(peer_id, ProbeWhy::Leaving);
-        self.end_probe(peer_id, ProbeWhy::Replaced);
-        if let Some(contender) = self.peers.get_mut(&peer_id).and_then(|peer| peer.contender.take()) {
-            // The one that was there has proved itself.
-            self.close(contender, crate::CloseReason::IdentityConflict);
+        if self.end_probe(peer_id, ProbeWhy::Replaced) {
+            self.keep_place(peer_id);
         }
-        self.end_probe(peer_id, ProbeWhy::Contended);
+        self.win_contest(peer_id);
         self.check_guess(peer_id);
         if self.phase == Phase::Stopping {
             self.check_all_drained();

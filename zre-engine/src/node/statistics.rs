@@ -26,6 +26,10 @@ pub struct Statistics {
     pub beacons_received: u64,
     /// Datagrams that were not, by reason.
     pub beacons_rejected: BTreeMap<&'static str, u64>,
+    /// Connections of others that were not taken, by reason.
+    pub turned_away: BTreeMap<&'static str, u64>,
+    /// How often somebody at another address claimed the UUID of a peer.
+    pub identity_conflicts: u64,
     /// Connections that this node closed, by reason.
     pub closed: BTreeMap<&'static str, u64>,
     /// JOIN and LEAVE with a status that does not follow.

@@ -81,6 +81,7 @@ impl Node {
         }
         self.timers.clear();
         self.peers.clear();
+        self.admission.clear();
         self.full.clear();
         self.members.clear();
         let rest: Vec<_> = self.conns.iter().map(|(id, _)| id).collect();

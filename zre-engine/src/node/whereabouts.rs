@@ -1,0 +1,132 @@
+//! Where peers are: who is believed about it, and who holds a place that two claim.
+//!
+//! Anybody can say in a beacon that a node with a UUID that he made up is where another one is. If we said HELLO there once
+//! for each, the node that is there would take us for one that starts anew all the time. So no two connections of ours lead
+//! to one place, and who answers there is who says HELLO.
+
+use super::{
+    Node, Phase,
+    peer::{Out, ProbeWhy},
+};
+use crate::{Address, event::ExitReason, id::PeerId, planted::Planted};
+use alloc::vec::Vec;
+use core::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// A peer that has not been heard for so long is asked when another is said to be in its place.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Where to connect to a peer that says `said` from the address `from`: as it says, where the addresses agree; else its
+    /// source address with the port that it says. A node behind address translation, or with several addresses, says a
+    /// wrong one; one that lies would have us connect anywhere.
+    pub(super) fn connect_to(&self, said: &Address, from: &Address) -> Option<Address> {
+        let port = said.port()?;
+        let (said_ip, from_ip) = (said.ip(), from.ip());
+        let trusted = self.config.trust_advertised && self.is_place_for(said, from_ip);
+        match from_ip {
+            Some(from_ip) if said_ip != Some(from_ip) && !trusted => Some(SocketAddr::new(from_ip, port).into()),
+            None if said_ip.is_none() => None,
+            _ => Some(said.clone()),
+        }
+    }
+
+    /// Whether somebody at `teller` may have us connect there: not to many hosts at once, nor, from another host, to
+    /// programs on our own.
+    pub(super) fn is_place_for(&self, at: &Address, teller: Option<IpAddr>) -> bool {
+        at.ip().is_none_or(|ip| is_host(ip) && (!ip.is_loopback() || self.is_here(teller)))
+    }
+
+    /// Another peer whose connection of ours leads where we would connect to this one.
+    pub(super) fn holder_of_place(&self, id: PeerId) -> Option<PeerId> {
+        if self.planted(Planted::ConnectTwice) {
+            return None;
+        }
+        let endpoint = self.peers.get(&id)?.endpoint();
+        let holds = |other: &PeerId| self.peers.get(other).is_some_and(|peer| peer.out.conn().is_some());
+        self.peers.at(endpoint).find(|other| *other != id && holds(other))
+    }
+
+    /// Whether somebody is thought to be there. A ready peer that has been quiet is asked, so that one which is gone is
+    /// noticed.
+    pub(super) fn is_taken(&mut self, at: &Address) -> bool {
+        if self.planted(Planted::ConnectTwice) {
+            return false;
+        }
+        let Some(holder) = self.peers.at(at).next() else { return false };
+        let (now, patience) = (self.now, self.config.evasive.min(PATIENCE));
+        if let Some(peer) = self.peers.get_mut(&holder).filter(|peer| peer.ready)
+            && now >= peer.quiet.heard + patience
+            && peer.suspected.is_none_or(|at| now >= at + patience)
+        {
+            peer.suspected = Some(now);
+            self.ping(holder);
+        }
+        true
+    }
+
+    /// A peer that has said HELLO is at a place where others were thought to be. A stranger there was this peer all along.
+    /// A ready one is asked whether it still lives, and until then keeps its place.
+    pub(super) fn claim_place(&mut self, newcomer: PeerId, endpoint: &Address) {
+        let others: Vec<_> = self.peers.at(endpoint).filter(|id| *id != newcomer).collect();
+        for id in others {
+            match self.peers.get(&id) {
+                Some(peer) if peer.ready && peer.inbound.is_none() => self.exit(id, ExitReason::Replaced, 0),
+                Some(peer) if peer.ready => self.probe(id, ProbeWhy::Replaced),
+                _ => self.adopt(newcomer, id),
+            }
+        }
+    }
+
+    /// Our connection to a stranger turns out to lead to this peer.
+    fn adopt(&mut self, id: PeerId, stranger: PeerId) {
+        let free = self.peers.get(&id).is_some_and(|peer| peer.out.conn().is_none());
+        if let Some(found) = self.peers.get_mut(&stranger).filter(|_| free)
+            && let Some(conn) = found.out.conn()
+        {
+            let until = self.now;
+            let out = core::mem::replace(&mut found.out, Out::Waiting { until });
+            let (next_out, ours, held) = (found.next_out, found.ours, core::mem::take(&mut found.held));
+            self.conns.reassign(conn, id);
+            if let Some(peer) = self.peers.get_mut(&id) {
+                (peer.out, peer.next_out, peer.held) = (out, next_out, held);
+                peer.ours |= ours;
+            }
+        }
+        self.forget(stranger);
+    }
+
+    /// A peer has shown that it lives where another says that it is: the other cannot be there.
+    pub(super) fn keep_place(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let others = self.peers.at(peer.endpoint()).filter(|other| *other != id);
+        let liars: Vec<_> = others
+            .filter(|other| self.peers.get(other).is_some_and(|peer| peer.ready && peer.out.conn().is_none()))
+            .collect();
+        for liar in liars {
+            self.exit(liar, ExitReason::Unreachable, 0);
+        }
+    }
+
+    /// Nobody holds a place any more: whoever waited for it connects.
+    pub(super) fn leave_place(&mut self, endpoint: &Address) {
+        if self.phase != Phase::Running {
+            return;
+        }
+        let waits = |id: &PeerId| {
+            self.peers.get(id).is_some_and(|peer| {
+                peer.ready && peer.ending.is_none() && peer.attempts == 0 && matches!(peer.out, Out::Waiting { .. })
+            })
+        };
+        let next = self.peers.at(endpoint).find(waits);
+        next.into_iter().for_each(|next| self.connect(next));
+    }
+}
+
+/// Whether an address can be that of one host.
+pub(super) fn is_host(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || ip.octets() == [127, 255, 255, 255]);
+    !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
