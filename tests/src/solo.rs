@@ -4,8 +4,8 @@ use bytes::{Bytes, BytesMut};
 use std::{net::SocketAddr, time::Duration};
 use uuid::Uuid;
 use zre_engine::{
-    Action, Address, CloseReason, Config, ConnId, Event, Input, Instant, IoCause, LinkId, ListenerId, ListenerKind,
-    Node, PeerId,
+    AcceptError, Action, Address, CloseReason, Config, ConnId, Event, Input, Instant, IoCause, LinkId, ListenerId,
+    ListenerKind, Node, PeerId,
 };
 use zre_proto::{
     Beacon, Message,
@@ -114,7 +114,12 @@ impl Solo {
 
     /// A connection comes in.
     pub fn accept(&mut self, from: &str) -> ConnId {
-        self.node.accept(self.now, LISTENER, socket(from), socket("10.0.0.1:49152")).expect("accepted")
+        self.try_accept(from).expect("accepted")
+    }
+
+    /// The same, where it may be turned away.
+    pub fn try_accept(&mut self, from: &str) -> Result<ConnId, AcceptError> {
+        self.node.accept(self.now, LISTENER, socket(from), socket("10.0.0.1:49152"))
     }
 
     /// An attempt of the node's succeeds.
@@ -207,6 +212,16 @@ impl Stock {
         let hello = stock.hello("stock", &[]);
         stock.say(solo, hello, &[]);
         assert_eq!(solo.messages(from_node).len(), 1, "our HELLO");
+        stock
+    }
+
+    /// A peer at `host`:7000 that has said HELLO, under its number as name. The node may have to reach it yet.
+    pub fn calls(solo: &mut Solo, id: u128, host: &'static str) -> Self {
+        let to_node = solo.accept(&format!("{host}:40001"));
+        let mut stock = Self { uuid: Uuid::from_u128(id), host, sequence: 1, to_node, from_node: to_node };
+        stock.opening(solo, to_node);
+        let hello = stock.hello(&format!("{id:x}"), &[]);
+        stock.say(solo, hello, &[]);
         stock
     }
 

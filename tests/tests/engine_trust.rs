@@ -1,0 +1,304 @@
+//! One node, and others who lie about who and where they are: those who are there stay.
+
+use std::time::Duration;
+use uuid::Uuid;
+use zre_engine::{CloseReason, Config, ConnId, IoCause};
+use zre_proto::{Beacon, message::Body};
+use zre_tests::solo::{Solo, Stock, dealer_opening, router_opening};
+
+const BOB: u128 = 0xB0B;
+const MALLORY: u128 = 0xBAD;
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn met() -> (Solo, Stock) {
+    let mut solo = Solo::default();
+    let stock = Stock::meets(&mut solo, BOB, "10.0.0.2");
+    assert_eq!(solo.told(), ["ENTER stock"]);
+    solo.actions();
+    (solo, stock)
+}
+
+fn beacon(id: u128, port: u16) -> Vec<u8> {
+    Beacon { uuid: Uuid::from_u128(id), port, public_key: None }.encode().to_vec()
+}
+
+/// Whether the node still talks with a peer, both ways.
+#[track_caller]
+fn assert_stays(solo: &mut Solo, stock: &mut Stock) {
+    stock.say(solo, Body::Whisper, &[b"still here"]);
+    let told = solo.told();
+    assert!(told.contains(&r#"WHISPER stock [b"still here"]"#.to_owned()), "{told:?}");
+    assert!(!told.iter().any(|told| told.starts_with("EXIT stock")), "{told:?}");
+    solo.output(stock.from_node);
+    solo.node.whisper(solo.now, stock.id(), "to you").expect("it is there");
+    assert_eq!(solo.messages(stock.from_node).len(), 1);
+}
+
+fn pings(solo: &mut Solo, stock: &Stock) -> usize {
+    solo.messages(stock.from_node).iter().filter(|message| message.body == Body::Ping).count()
+}
+
+#[test]
+fn beacons_with_a_live_peers_uuid_from_another_address_change_nothing() {
+    let (mut solo, mut stock) = met();
+    for port in [0, 7000, 7001, 49152] {
+        solo.datagram("10.0.0.66:5670", &beacon(BOB, port));
+    }
+    solo.pass(Duration::from_secs(2));
+    assert_eq!((solo.told(), solo.connects()), (vec![], vec![]));
+    assert_eq!(solo.node.statistics().beacons_rejected["not the peer's address"], 4);
+    assert_stays(&mut solo, &mut stock);
+}
+
+#[test]
+fn a_peer_that_is_out_of_reach_is_not_looked_for_where_somebody_else_says() {
+    let mut solo = Solo::default();
+    let bob = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (conn, _) = solo.connects()[0];
+    solo.broken(conn, IoCause::Refused);
+    solo.datagram("10.0.0.66:5670", &bob.beacon(7000));
+    solo.pass(millis(50));
+    assert_eq!(solo.connects(), []);
+    // It says itself where it is now.
+    solo.datagram("10.0.0.2:5670", &bob.beacon(7001));
+    solo.pass(millis(150));
+    assert_eq!(solo.connects()[0].1.to_string(), "tcp://10.0.0.2:7001");
+}
+
+#[test]
+fn made_up_uuids_at_a_live_peers_endpoint_get_no_connection() {
+    let (mut solo, mut stock) = met();
+    for id in 1000..2000 {
+        solo.datagram("10.0.0.2:5670", &beacon(id, 7000));
+    }
+    assert_eq!(solo.connects(), []);
+    assert_eq!(solo.node.statistics().strangers, 0);
+    // One that has been quiet is asked, once, whether it is still the one that is there.
+    solo.pass(millis(1100));
+    solo.output(stock.from_node);
+    for id in 1000..2000 {
+        solo.datagram("10.0.0.2:5670", &beacon(id, 7000));
+    }
+    assert_eq!(pings(&mut solo, &stock), 1);
+    assert_stays(&mut solo, &mut stock);
+}
+
+#[test]
+fn made_up_uuids_at_one_endpoint_are_one_connection_and_whoever_answers_there_is_met() {
+    let mut solo = Solo::default();
+    for id in 1000..1100 {
+        solo.datagram("10.0.0.2:5670", &beacon(id, 7000));
+    }
+    let connects = solo.connects();
+    assert_eq!(connects.len(), 1);
+    let from_node = connects[0].0;
+    solo.connected(from_node);
+    solo.feed(from_node, &router_opening());
+    assert_eq!(solo.messages(from_node).len(), 1, "our HELLO");
+    solo.node.join(solo.now, "chat").unwrap();
+    let mut bob = Stock { from_node, ..Stock::calls(&mut solo, BOB, "10.0.0.2") };
+    assert_eq!(solo.told(), ["ENTER b0b"]);
+    assert_eq!(solo.connects(), [], "the connection that there is leads to it");
+    let messages = solo.messages(from_node);
+    assert!(
+        matches!(&messages[..], [join] if join.sequence == 2 && matches!(join.body, Body::Join(_))),
+        "{messages:?}"
+    );
+    assert_eq!(solo.node.statistics().strangers, 0);
+    solo.pass(Duration::from_secs(12));
+    bob.say(&mut solo, Body::Whisper, &[b"hi"]);
+    assert_eq!(solo.told().last().unwrap(), r#"WHISPER b0b [b"hi"]"#);
+}
+
+#[test]
+fn who_says_hello_is_met_where_it_is_and_not_where_a_beacon_said() {
+    let mut solo = Solo::default();
+    solo.datagram("10.0.0.66:5670", &beacon(BOB, 7000));
+    let (astray, to) = solo.connects()[0].clone();
+    assert_eq!(to.to_string(), "tcp://10.0.0.66:7000");
+    solo.connected(astray);
+    solo.feed(astray, &router_opening());
+    Stock::calls(&mut solo, BOB, "10.0.0.2");
+    assert_eq!(solo.closed(astray), Some(CloseReason::Abandoned));
+    assert_eq!(solo.connects()[0].1.to_string(), "tcp://10.0.0.2:7000");
+    let told = solo.events();
+    assert!(
+        matches!(&told[..], [zre_engine::Event::Enter { endpoint, .. }] if endpoint.to_string() == "tcp://10.0.0.2:7000")
+    );
+}
+
+#[test]
+fn a_node_with_two_addresses_keeps_the_connection_that_leads_to_the_one_it_names() {
+    let mut solo = Solo::default();
+    solo.datagram("10.0.0.2:5670", &beacon(BOB, 7000));
+    let (conn, _) = solo.connects()[0];
+    solo.connected(conn);
+    // It names 10.0.0.2, and its connection comes from its other address.
+    let to_node = solo.accept("10.9.9.9:40001");
+    let mut bob = Stock { uuid: Uuid::from_u128(BOB), host: "10.0.0.2", sequence: 1, to_node, from_node: conn };
+    bob.opening(&mut solo, to_node);
+    let hello = bob.hello("bob", &[]);
+    bob.say(&mut solo, hello, &[]);
+    assert_eq!(solo.told(), ["ENTER bob"]);
+    assert_eq!((solo.connects(), solo.closed(conn)), (vec![], None));
+}
+
+#[test]
+fn a_hello_with_a_live_peers_endpoint_from_another_address_is_met_at_its_own() {
+    let (mut solo, mut stock) = met();
+    let to_node = solo.accept("10.0.0.66:40001");
+    let mut mallory =
+        Stock { uuid: Uuid::from_u128(MALLORY), host: "10.0.0.2", sequence: 1, to_node, from_node: to_node };
+    mallory.opening(&mut solo, to_node);
+    let hello = mallory.hello("mallory", &[]);
+    mallory.say(&mut solo, hello, &[]);
+    assert_eq!(solo.connects()[0].1.to_string(), "tcp://10.0.0.66:7000");
+    assert_eq!(solo.told(), ["ENTER mallory"]);
+    solo.pass(Duration::from_secs(3));
+    assert_stays(&mut solo, &mut stock);
+}
+
+#[test]
+fn at_one_address_a_live_peer_keeps_its_endpoint_and_gets_no_second_hello() {
+    let (mut solo, mut stock) = met();
+    Stock::calls(&mut solo, MALLORY, "10.0.0.2");
+    assert_eq!(solo.told(), ["ENTER bad"]);
+    assert_eq!(solo.connects(), [], "not before it is known who is there");
+    assert_eq!(pings(&mut solo, &stock), 1);
+    solo.pass(millis(300));
+    stock.say(&mut solo, Body::PingOk, &[]);
+    assert_eq!(solo.told(), ["EXIT bad unreachable"]);
+    solo.pass(Duration::from_secs(3));
+    assert_eq!(solo.connects(), []);
+    assert_stays(&mut solo, &mut stock);
+
+    // One that is gone makes room.
+    let (mut solo, _) = met();
+    Stock::calls(&mut solo, MALLORY, "10.0.0.2");
+    solo.pass(millis(1001));
+    assert_eq!(solo.told(), ["ENTER bad", "EXIT stock replaced"]);
+    assert_eq!(solo.connects()[0].1.to_string(), "tcp://10.0.0.2:7000");
+}
+
+#[test]
+fn no_beacon_makes_us_connect_to_ourselves_to_many_or_to_somebody_elses_loopback() {
+    let mut solo = Solo::default();
+    solo.datagram("10.0.0.1:5670", &beacon(1, 49152));
+    for from in [
+        "224.0.0.250:1",
+        "255.255.255.255:1",
+        "0.0.0.0:1",
+        "127.0.0.1:1",
+        "127.255.255.255:1",
+        "[::1]:1",
+        "[ff02::1]:1",
+    ] {
+        solo.datagram(from, &beacon(1, 7000));
+    }
+    assert_eq!(solo.connects(), []);
+    let rejected = solo.node.statistics().beacons_rejected;
+    assert_eq!(rejected.into_iter().collect::<Vec<_>>(), [("our own endpoint", 1), ("source", 7)]);
+}
+
+#[test]
+fn advertised_addresses_are_believed_only_where_that_is_wanted() {
+    let met_at = |trust: bool, said: &str| {
+        let mut config = Config::default();
+        config.trust_advertised = trust;
+        let mut solo = Solo::new(config);
+        let to_node = solo.accept("10.0.0.2:40001");
+        let mut bob = Stock { uuid: Uuid::from_u128(BOB), host: "", sequence: 1, to_node, from_node: to_node };
+        bob.opening(&mut solo, to_node);
+        let Body::Hello(mut hello) = bob.hello("bob", &[]) else { unreachable!("a HELLO") };
+        hello.endpoint = said.into();
+        bob.say(&mut solo, Body::Hello(hello), &[]);
+        solo.connects().first().map(|(_, to)| to.to_string())
+    };
+    let (public, source) = (Some("tcp://203.0.113.7:7000".to_owned()), Some("tcp://10.0.0.2:7000".to_owned()));
+    assert_eq!(met_at(false, "tcp://203.0.113.7:7000"), source);
+    assert_eq!(met_at(true, "tcp://203.0.113.7:7000"), public);
+    assert_eq!(met_at(false, "tcp://bob.example:7000"), source);
+    assert_eq!(met_at(true, "tcp://bob.example:7000"), Some("tcp://bob.example:7000".to_owned()));
+    for nowhere in ["tcp://127.0.0.1:7000", "tcp://224.0.0.1:7000", "tcp://255.255.255.255:7000", "tcp://0.0.0.0:7000"]
+    {
+        assert_eq!(met_at(true, nowhere), source, "{nowhere}");
+    }
+    assert_eq!(met_at(true, "tcp://10.0.0.1:49152"), None, "ourselves");
+    assert_eq!(met_at(true, "nonsense"), None);
+}
+
+/// Somebody at another address who claims to be the peer.
+fn rival(solo: &mut Solo, stock: &Stock) -> ConnId {
+    let rival = solo.accept("10.0.0.66:1");
+    solo.feed(rival, &dealer_opening(stock.uuid));
+    rival
+}
+
+#[test]
+fn claims_by_the_thousand_are_one_question_and_one_event_a_second() {
+    let (mut solo, mut stock) = met();
+    let mut told = 0;
+    let mut asked = 0;
+    for tenth in 0..50 {
+        for _ in 0..20 {
+            rival(&mut solo, &stock);
+        }
+        solo.pass(millis(100));
+        let questions = pings(&mut solo, &stock);
+        (0..questions).for_each(|_| stock.say(&mut solo, Body::PingOk, &[]));
+        asked += questions;
+        told += solo.told().iter().filter(|told| *told == "IDENTITY-CONFLICT").count();
+        assert!(solo.node.statistics().connections <= 4, "{tenth}");
+    }
+    assert!((4..=6).contains(&told) && (4..=6).contains(&asked), "{told} events, {asked} questions in 5 s");
+    assert_eq!(solo.node.statistics().identity_conflicts, 1000);
+    assert_stays(&mut solo, &mut stock);
+}
+
+#[test]
+fn a_peer_that_shows_that_it_lives_has_longer_to_answer() {
+    let (mut solo, mut stock) = met();
+    let rival_conn = rival(&mut solo, &stock);
+    for _ in 0..4 {
+        solo.pass(millis(900));
+        solo.datagram("10.0.0.2:5670", &stock.beacon(7000));
+    }
+    stock.say(&mut solo, Body::PingOk, &[]);
+    assert_eq!(solo.closed(rival_conn), Some(CloseReason::IdentityConflict));
+    assert_stays(&mut solo, &mut stock);
+    // But not for ever: its beacons may outlive it.
+    let rival_conn = rival(&mut solo, &stock);
+    for _ in 0..13 {
+        solo.pass(millis(900));
+        solo.datagram("10.0.0.2:5670", &stock.beacon(7000));
+    }
+    assert_eq!(solo.closed(stock.to_node), Some(CloseReason::Superseded));
+    assert_eq!(solo.closed(rival_conn), None);
+}
+
+#[test]
+fn while_a_peers_connection_is_broken_its_name_is_not_free_to_take() {
+    let (mut solo, mut stock) = met();
+    solo.broken(stock.to_node, IoCause::Reset);
+    let rival_conn = rival(&mut solo, &stock);
+    assert!(!solo.reads(rival_conn));
+    solo.pass(millis(500));
+    stock.to_node = solo.accept("10.0.0.2:40002");
+    stock.opening(&mut solo, stock.to_node);
+    assert_eq!(solo.closed(rival_conn), Some(CloseReason::IdentityConflict));
+    assert_stays(&mut solo, &mut stock);
+}
+
+#[test]
+fn a_peer_that_has_moved_is_itself_after_a_second() {
+    let (mut solo, mut stock) = met();
+    solo.broken(stock.to_node, IoCause::Reset);
+    stock.to_node = rival(&mut solo, &stock);
+    solo.pass(millis(1001));
+    assert!(solo.reads(stock.to_node));
+    stock.say(&mut solo, Body::Whisper, &[b"moved"]);
+    assert!(solo.told().contains(&r#"WHISPER stock [b"moved"]"#.to_owned()));
+}
