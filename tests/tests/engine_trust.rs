@@ -302,3 +302,17 @@ fn a_peer_that_has_moved_is_itself_after_a_second() {
     stock.say(&mut solo, Body::Whisper, &[b"moved"]);
     assert!(solo.told().contains(&r#"WHISPER stock [b"moved"]"#.to_owned()));
 }
+
+#[test]
+fn who_has_connected_is_heard_though_a_forged_beacon_has_us_look_for_it_in_vain() {
+    let mut solo = Solo::default();
+    solo.datagram("10.0.0.66:5670", &beacon(BOB, 7000));
+    let (astray, _) = solo.connects()[0];
+    let to_node = solo.accept("10.0.0.2:40001");
+    let mut bob = Stock { uuid: Uuid::from_u128(BOB), host: "10.0.0.2", sequence: 1, to_node, from_node: to_node };
+    bob.opening(&mut solo, to_node);
+    solo.broken(astray, IoCause::Refused);
+    let hello = bob.hello("bob", &[]);
+    bob.say(&mut solo, hello, &[]);
+    assert_eq!(solo.told(), ["ENTER bob"]);
+}

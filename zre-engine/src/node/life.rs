@@ -116,9 +116,7 @@ impl Node {
             return self.wait_at_door(id, visitor, until);
         }
         let introduction = visitor.introduction;
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.introduced = true;
-        }
+        let again = self.conns.get_mut(id).is_some_and(|conn| core::mem::replace(&mut conn.introduced, true));
         self.admission.is_no_caller(id);
         self.statistics.messages_received += 1;
         self.set_timer(id, None);
@@ -145,6 +143,10 @@ impl Node {
                     return;
                 }
                 if let Err(until) = self.admit_newcomer(peer_id) {
+                    if again {
+                        // A program that starts anew connects anew.
+                        return self.close(id, CloseReason::GaveWay);
+                    }
                     self.is_caller(id, from.ip());
                     let visitor = Visitor { since: now, introduction };
                     return self.wait_at_door(id, visitor, until);
@@ -375,7 +377,9 @@ impl Node {
         self.full.remove(&id);
         self.admission.is_no_stranger(id);
         self.timers.set(&mut peer.clock, Timer::Peer(id), None, self.now);
-        for conn in peer.conns() {
+        // Whoever has connected in its name, and not said HELLO yet, may be the true one: that we looked for it in vain
+        // where a beacon said is not his fault.
+        if let Some(conn) = peer.out.conn() {
             self.close(conn, CloseReason::Abandoned);
         }
         self.leave_place(peer.endpoint());

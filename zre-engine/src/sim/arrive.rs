@@ -135,14 +135,19 @@ impl<A: App> Sim<A> {
 
     /// The node reads octets; who sent them has room for more.
     fn take(&mut self, node: usize, to: Socket, data: Bytes) {
+        self.make_room(to, data.len());
+        if let Some(conn) = self.wires.end(to).and_then(|end| end.conn) {
+            self.tell(node, Call::Received(conn, data));
+        }
+    }
+
+    /// So many octets were taken at an end: the other has room for more.
+    pub(super) fn make_room(&mut self, to: Socket, octets: usize) {
         if let Some(sender) = self.wires.end_mut(to.other()) {
-            sender.under_way = sender.under_way.saturating_sub(data.len() as u32);
+            sender.under_way = sender.under_way.saturating_sub(octets as u32);
             if sender.blocked && sender.phase == Phase::Open {
                 self.ship(to, Packet::Room { to: to.other() }, None);
             }
-        }
-        if let Some(conn) = self.wires.end(to).and_then(|end| end.conn) {
-            self.tell(node, Call::Received(conn, data));
         }
     }
 

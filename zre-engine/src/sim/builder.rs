@@ -7,6 +7,7 @@ use super::{
     dice::{Dice, Topic, nanos},
     digest::Digest,
     host::{Clock, Host, State},
+    hostile::Hostile,
     life::Life,
     network::Network,
     watch::Watch,
@@ -25,6 +26,8 @@ use std::{
 
 /// The most nodes in a cluster: each has an address of its own.
 const NODES_MOST: usize = 1 << 16;
+/// The most hostile machines, likewise.
+const HOSTILE_MOST: usize = 60_000;
 
 /// A cluster to be: [`Sim::builder`] begins, [`build`](Self::build) ends.
 #[must_use = "nothing happens before `build`"]
@@ -34,6 +37,7 @@ pub struct Builder<A> {
     make: Make<A>,
     configure: Configure,
     network: Network,
+    hostile: usize,
     start_within: Duration,
     drain: Drain,
     trace: bool,
@@ -49,6 +53,7 @@ impl Builder<()> {
             make: Box::new(|_| ()),
             configure: Box::new(|_, _| ()),
             network: Network::default(),
+            hostile: 0,
             start_within: Duration::from_millis(100),
             drain: Drain::default(),
             trace: false,
@@ -67,9 +72,9 @@ impl<A: App> Builder<A> {
     /// If there are more than 65,536.
     pub fn nodes<B: App>(self, nodes: usize, make: impl Fn(usize) -> B + 'static) -> Builder<B> {
         assert!(nodes <= NODES_MOST, "at most {NODES_MOST} nodes, not {nodes}");
-        let Self { seed, configure, network, start_within, drain, trace, lives, keep_going, .. } = self;
+        let Self { seed, configure, network, hostile, start_within, drain, trace, lives, keep_going, .. } = self;
         let make = Box::new(make);
-        Builder { seed, nodes, make, configure, network, start_within, drain, trace, lives, keep_going }
+        Builder { seed, nodes, make, configure, network, hostile, start_within, drain, trace, lives, keep_going }
     }
 
     /// Changes the configuration of each node, which is the default one with the name `node-0`, `node-1`, …
@@ -81,6 +86,19 @@ impl<A: App> Builder<A> {
     /// What the network is like. Default: fast, and nothing goes wrong.
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
+        self
+    }
+
+    /// So many hostile machines beside the nodes, until [`Sim::calm`]: they forge beacons and HELLOs, claim the UUIDs and
+    /// endpoints of nodes, flood, stall, and talk nonsense. What they make up enters as peers do, so applications hear of
+    /// nodes that are none; what they must not do is to harm the nodes that are. Default none.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 60,000.
+    pub fn hostile(mut self, machines: usize) -> Self {
+        assert!(machines <= HOSTILE_MOST, "at most {HOSTILE_MOST} hostile machines, not {machines}");
+        self.hostile = machines;
         self
     }
 
@@ -121,18 +139,20 @@ impl<A: App> Builder<A> {
     /// If [`config`](Self::config) made a configuration that no node takes.
     pub fn build(self) -> Sim<A> {
         let nodes = self.nodes;
+        let machines = nodes + self.hostile;
         let mut sim = Sim {
             seed: self.seed,
             now: 0,
             drain: self.drain,
             network: self.network,
             hosts: Vec::with_capacity(nodes),
-            agenda: Agenda::of(nodes),
+            hostiles: (0..self.hostile).map(|number| Hostile::new(self.seed, number)).collect(),
+            agenda: Agenda::of(machines),
             wires: Wires::default(),
             addresses: BTreeMap::new(),
-            cuts: Cuts::of(nodes),
+            cuts: Cuts::of(machines),
             parked: Vec::new(),
-            connects: vec![0; nodes * nodes],
+            connects: vec![0; nodes * machines],
             actions: VecDeque::new(),
             events: VecDeque::new(),
             digest: Digest::default(),
@@ -154,6 +174,10 @@ impl<A: App> Builder<A> {
             host.deliver(at, Packet::Boot);
             sim.agenda.set(node, host.due());
             sim.hosts.push(host);
+        }
+        for (number, hostile) in sim.hostiles.iter().enumerate() {
+            sim.addresses.insert(hostile.address, nodes + number);
+            sim.agenda.set(nodes + number, hostile.due());
         }
         sim
     }

@@ -74,6 +74,10 @@ impl<A: App> Sim<A> {
                 self.post(to, at, Packet::Datagram { from: address, data: data.clone() });
             }
         }
+        for hostile in self.hosts.len()..self.machines() {
+            let latency = nanos(udp.latency.0);
+            self.post(hostile, self.now + latency, Packet::Datagram { from: address, data: data.clone() });
+        }
         if let Some(trace) = &mut self.trace {
             let from_address = SocketAddrV4::new(address, BEACONS);
             trace.push(self.now, from, What::Datagram { from: from_address, data: data.clone(), lost });
@@ -92,12 +96,13 @@ impl<A: App> Sim<A> {
         };
         let found = self.addresses.get(target.ip()).copied();
         let machine = found.unwrap_or(from);
-        let count = &mut self.connects[from * self.hosts.len() + machine];
+        let machines = self.machines();
+        let count = &mut self.connects[from * machines + machine];
         *count += 1;
         // Ports from the range that systems choose from.
         let port = 10_000 + (*count % 30_000) as u16;
         let local = SocketAddrV4::new(self.hosts[from].address, port);
-        let socket = self.wires.open((from, conn), machine, *count, [local, target]);
+        let socket = self.wires.open((from, Some(conn)), machine, *count, [local, target]);
         self.hosts[from].set_socket(conn, Some(socket));
         if found.is_some() {
             self.ship(socket, Packet::Syn { to: socket.other() }, Some(Flag::Syn));
@@ -275,15 +280,30 @@ impl<A: App> Sim<A> {
     }
 
     pub(super) fn post(&mut self, to: usize, at: u64, packet: Packet) {
-        let host = &mut self.hosts[to];
-        host.deliver(at, packet);
-        if at < self.agenda.due(to) && host.state != State::Paused {
+        let nodes = self.hosts.len();
+        let sleeps = match self.hosts.get_mut(to) {
+            Some(host) => {
+                host.deliver(at, packet);
+                host.state == State::Paused
+            }
+            None => {
+                self.hostiles[to - nodes].deliver(at, packet);
+                false
+            }
+        };
+        if at < self.agenda.due(to) && !sleeps {
             self.agenda.set(to, at);
         }
     }
 
+    /// How many machines there are, hostile ones among them.
+    pub(super) fn machines(&self) -> usize {
+        self.hosts.len() + self.hostiles.len()
+    }
+
     pub(super) fn is_open(&self, from: usize, to: usize, kind: Kind) -> bool {
-        from == to || (self.hosts[from].linked && self.hosts[to].linked && self.cuts.is_open(from, to, kind))
+        let linked = |machine: usize| self.hosts.get(machine).is_none_or(|host| host.linked);
+        from == to || (linked(from) && linked(to) && self.cuts.is_open(from, to, kind))
     }
 }
 

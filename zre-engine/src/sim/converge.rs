@@ -173,12 +173,16 @@ impl<A: App> Sim<A> {
         if found.connections > most || found.peers + found.strangers > limits.peers {
             wrong = Some(format!("{} connections, {} peers", found.connections, found.peers + found.strangers));
         }
+        if found.strangers > limits.strangers {
+            wrong = Some(format!("{} strangers", found.strangers));
+        }
         let broken = BREACHES.iter().find(|reason| found.closed.contains_key(*reason)).copied();
         let breach = broken.or((found.status_mismatches > 0).then_some("status"));
         if let Some(what) = wrong {
             self.violated(Rule::Bounds, Some(node), what);
         }
-        if let Some(what) = breach {
+        // What hostile machines break is not the nodes' fault.
+        if let Some(what) = breach.filter(|_| self.hostiles.is_empty()) {
             self.violated(Rule::Protocol, Some(node), format!("a peer broke a rule: {what}"));
         }
     }

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn what_waits_is_sent_again_at_growing_distances() {
         let nowhere = SocketAddrV4::new([10, 0, 0, 1].into(), 1);
-        let to = Wires::default().open((0, ConnId::new(0, 0)), 1, 0, [nowhere; 2]);
+        let to = Wires::default().open((0, Some(ConnId::new(0, 0))), 1, 0, [nowhere; 2]);
         let at = |packet, now: u64| Parked { from: 0, to: 1, sent: 0, packet }.again(now * 1_000_000) / 1_000_000;
         for (now, again) in [(0, 200), (200, 200), (201, 600), (700, 1400), (60_000, 102_200)] {
             assert_eq!(at(Packet::Room { to }, now), again);

@@ -22,6 +22,8 @@ pub(super) enum Topic {
     Segment,
     Connection,
     Swarm,
+    Hostile,
+    Siege,
 }
 
 /// The answers to one question, one after the other.

@@ -309,8 +309,9 @@ impl<A: App> Sim<A> {
         }
     }
 
-    /// As [`heal`](Self::heal), and from now on nothing goes wrong on the network either.
+    /// As [`heal`](Self::heal), and from now on nothing goes wrong on the network either. Hostile machines fall silent.
     pub fn calm(&mut self) {
+        self.silence_hostiles();
         let calm: Network = self.network.calmed();
         self.set_network(calm);
         self.heal();

@@ -158,7 +158,7 @@ impl<A: App> Host<A> {
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) at: u64,
-    order: u64,
+    pub(super) order: u64,
     pub(super) packet: Packet,
 }
 

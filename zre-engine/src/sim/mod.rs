@@ -109,6 +109,7 @@ mod dice;
 mod digest;
 mod faults;
 mod host;
+mod hostile;
 mod life;
 mod network;
 mod scenario;
@@ -127,6 +128,7 @@ use cuts::{Cuts, Parked};
 use digest::Digest;
 pub use faults::{Identity, Nodes};
 use host::Host;
+use hostile::Hostile;
 pub use life::{Call, CallError, Life};
 pub use network::{Network, Share, ShareError, Tcp, Udp, UnknownNetwork, millis, secs};
 pub use scenario::{Cut, Op, Operation, Report, Scenario, ScenarioError, Shrunk, Trial, explore, shrink};
@@ -167,6 +169,8 @@ pub struct Sim<A> {
     drain: Drain,
     network: Network,
     hosts: Vec<Host<A>>,
+    /// Machines on which no node runs. Each has a number after those of `hosts`.
+    hostiles: Vec<Hostile>,
     agenda: Agenda,
     wires: Wires,
     addresses: BTreeMap<Ipv4Addr, usize>,

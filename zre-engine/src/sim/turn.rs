@@ -11,8 +11,12 @@ impl<A: App> Sim<A> {
     pub(super) fn step(&mut self, end: u64) -> bool {
         let Some((at, node)) = self.agenda.first().filter(|(at, _)| *at <= end) else { return false };
         self.now = self.now.max(at);
-        self.turn(node);
-        self.look(node);
+        if node < self.hosts.len() {
+            self.turn(node);
+            self.look(node);
+        } else {
+            self.hostile_turn(node);
+        }
         self.heed();
         true
     }

@@ -142,10 +142,10 @@ pub(super) struct Wires {
 }
 
 impl Wires {
-    /// A connection that `conn` of the machine `from` asks `to` for; the end of `from`.
+    /// A connection that `conn` of the machine `from` asks `to` for; the end of `from`. A hostile machine has no `conn`.
     pub(super) fn open(
         &mut self,
-        (from, conn): (usize, ConnId),
+        (from, conn): (usize, Option<ConnId>),
         to: usize,
         count: u32,
         addresses: [SocketAddrV4; 2],
@@ -162,7 +162,7 @@ impl Wires {
             segments: 0,
             waiting: Queue::default(),
         };
-        let ends = [end(from, Some(conn), Phase::Opening), end(to, None, Phase::Opening)];
+        let ends = [end(from, conn, Phase::Opening), end(to, None, Phase::Opening)];
         let wire = Wire { generation: 0, count, ends, dead: false, dies_after: None, addresses };
         match self.free.pop() {
             Some(index) => {

@@ -24,6 +24,7 @@ impl<'a> Arbitrary<'a> for Scenario {
             operations.push(draw::operation(source, nodes, SPAN.as_millis() as u64, Kinds::ALL));
         }
         operations.sort_by_key(|operation| operation.at);
-        Ok(Self { seed, nodes, network, operations, duration: Duration::ZERO })
+        let hostile = (seed % 4) as usize;
+        Ok(Self { seed, nodes, hostile, network, operations, duration: Duration::ZERO })
     }
 }

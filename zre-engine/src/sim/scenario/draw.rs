@@ -119,7 +119,20 @@ pub(super) fn swarm(seed: u64) -> Scenario {
     let span = 5_000 + dice.below(60_000);
     let mut operations: Vec<_> = (0..count).map(|_| operation(&mut dice, nodes, span, kinds)).collect();
     operations.sort_by_key(|operation| operation.at);
-    Scenario { seed, nodes, network, operations, duration: Duration::ZERO }
+    Scenario { seed, nodes, hostile: 0, network, operations, duration: Duration::ZERO }
+}
+
+pub(super) fn siege(seed: u64) -> Scenario {
+    let mut scenario = swarm(seed);
+    let mut dice = Dice::new(seed, Topic::Siege, [0; 3]);
+    scenario.hostile = 1 + dice.index(8);
+    if dice.flip() {
+        // Nothing else goes wrong, so nothing is an excuse.
+        scenario.operations.retain(|operation| operation.what.is_daily());
+        scenario.network = [Network::lan(), Network::wifi(), Network::wan()][dice.index(3)].clone();
+    }
+    scenario.duration = scenario.duration.max(Duration::from_secs(20));
+    scenario
 }
 
 /// One of the presets, with only some of its faults.

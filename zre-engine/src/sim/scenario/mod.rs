@@ -11,6 +11,8 @@ mod proptest;
 mod run;
 mod shrink;
 
+#[cfg(doc)]
+use super::Builder;
 use super::network::{Network, millis};
 pub use explore::explore;
 pub use operation::{Cut, Op, Operation};
@@ -49,6 +51,9 @@ pub struct Scenario {
     pub seed: u64,
     /// How many nodes there are.
     pub nodes: usize,
+    /// How many hostile machines there are beside the nodes, until all is healed ([`Builder::hostile`]).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hostile: usize,
     /// What the network is like until it is healed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub network: Network,
@@ -66,16 +71,25 @@ const OCTETS_MOST: usize = 64 << 20;
 impl Scenario {
     /// The most nodes that a scenario may have.
     pub const NODES_MOST: usize = 10_000;
+    /// The most hostile machines that a scenario may have.
+    pub const HOSTILE_MOST: usize = 1_000;
 
     /// Nodes on a fast network, to which nothing happens.
     pub fn new(seed: u64, nodes: usize) -> Self {
-        Self { seed, nodes, network: Network::default(), operations: Vec::new(), duration: Duration::ZERO }
+        let (network, operations) = (Network::default(), Vec::new());
+        Self { seed, nodes, hostile: 0, network, operations, duration: Duration::ZERO }
     }
 
     /// A scenario of 5 to 12 nodes that follows from a seed. Each seed turns on some of the faults and leaves the others out
     /// (a swarm), for what happens all the time hides what happens rarely.
     pub fn swarm(seed: u64) -> Self {
         draw::swarm(seed)
+    }
+
+    /// A swarm under siege: the nodes of [`swarm`](Self::swarm), or in every other case nodes to which nothing else happens,
+    /// and 1 to 8 hostile machines.
+    pub fn siege(seed: u64) -> Self {
+        draw::siege(seed)
     }
 
     /// From JSON.
@@ -87,6 +101,10 @@ impl Scenario {
     pub fn from_json(json: &str) -> Result<Self, ScenarioError> {
         let mut scenario: Self = serde_json::from_str(json).map_err(|error| ScenarioError(error.to_string()))?;
         scenario.operations.sort_by_key(|operation| operation.at);
+        if scenario.hostile > Self::HOSTILE_MOST {
+            let (found, most) = (scenario.hostile, Self::HOSTILE_MOST);
+            return Err(ScenarioError(format!("{found} hostile machines are too many; there may be {most}")));
+        }
         if scenario.nodes > Self::NODES_MOST {
             let (found, most) = (scenario.nodes, Self::NODES_MOST);
             return Err(ScenarioError(format!("{found} nodes are too many; there may be {most}")));
@@ -109,10 +127,16 @@ impl Scenario {
     pub fn reproduction(&self) -> String {
         if *self == Self::swarm(self.seed) {
             format!("Scenario::swarm({})", self.seed)
+        } else if *self == Self::siege(self.seed) {
+            format!("Scenario::siege({})", self.seed)
         } else {
             format!("Scenario::from_json(r##\"{}\"##)", self.to_json())
         }
     }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn is_default(network: &Network) -> bool {

@@ -125,6 +125,11 @@ impl Op {
         }
     }
 
+    /// Whether it is what every cluster does; the rest is trouble.
+    pub(super) fn is_daily(&self) -> bool {
+        matches!(self, Self::Join { .. } | Self::Leave { .. } | Self::Whisper { .. } | Self::Shout { .. })
+    }
+
     /// How long its messages are.
     pub(super) fn octets(&self) -> usize {
         match self {

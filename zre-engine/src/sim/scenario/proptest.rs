@@ -36,7 +36,7 @@ impl Arbitrary for Scenario {
             let draw = |choices: &Vec<u32>| draw::operation(&mut Choices(choices.iter()), nodes, span, Kinds::ALL);
             let mut operations: Vec<_> = operations.iter().map(draw).collect();
             operations.sort_by_key(|operation| operation.at);
-            Self { seed, nodes, network, operations, duration: Duration::ZERO }
+            Self { seed, nodes, hostile: 0, network, operations, duration: Duration::ZERO }
         };
         drawn.prop_map(scenario).boxed()
     }

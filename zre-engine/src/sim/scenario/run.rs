@@ -161,6 +161,7 @@ impl<A: App + 'static> Trial<A> {
             .nodes(scenario.nodes, move |node| make(node))
             .config(move |node, config| configure(node, config))
             .network(scenario.network.clone())
+            .hostile(scenario.hostile)
             .trace(self.trace)
             .record_lives(self.lives)
             .drain(self.drain)

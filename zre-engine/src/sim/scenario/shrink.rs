@@ -30,6 +30,7 @@ pub fn shrink(scenario: &Scenario, run: impl Fn(&Scenario) -> Report) -> Option<
         let before = search.best.scenario.clone();
         search.operations();
         search.nodes();
+        search.hostile();
         search.network();
         search.times();
         if search.best.scenario == before || search.runs >= RUNS {
@@ -86,6 +87,16 @@ impl<F: Fn(&Scenario) -> Report> Search<F> {
         for node in (0..self.best.scenario.nodes).rev() {
             if self.best.scenario.nodes > 1 {
                 self.attempt(|scenario| scenario.take_away(node));
+            }
+        }
+    }
+
+    /// Hostile machines: none, or half of them, or one less.
+    fn hostile(&mut self) {
+        while self.best.scenario.hostile > 0 {
+            let hostile = self.best.scenario.hostile;
+            if ![0, hostile / 2, hostile - 1].into_iter().any(|fewer| self.attempt(|one| one.hostile = fewer)) {
+                break;
             }
         }
     }

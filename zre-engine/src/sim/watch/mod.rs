@@ -189,7 +189,10 @@ impl Watch {
         }
         self.curve.sample(now, self.cluster.mesh(), self.unborn == 0);
         self.ledger.born(id, predecessor);
-        self.excuses.disturb_node(now, node);
+        if predecessor.is_some() {
+            // Whoever still holds its predecessor for alive may lose both.
+            self.excuses.disturb_node(now, node);
+        }
     }
 
     /// A node that was yet to start has started, or never will.
@@ -234,6 +237,11 @@ impl Watch {
     /// As `disturb`, between the node and all others. `u64::MAX`: until further notice.
     pub(super) fn disturb_node(&mut self, until: u64, node: usize) {
         self.excuses.disturb_node(until, node);
+    }
+
+    /// Whether something came between two nodes of late.
+    pub(super) fn is_disturbed(&self, now: u64, one: usize, other: usize) -> bool {
+        self.excuses.excused(now, one, other)
     }
 
     /// What was disturbed until further notice is so no longer.
@@ -307,7 +315,8 @@ impl Watch {
         match event {
             Event::Enter { .. } => {
                 self.ledger.entered(me, peer);
-                let entered = self.cluster.change_view(node, peer, |seen| seen.enter(peer));
+                let honest = self.cluster.place(peer).is_some();
+                let entered = self.cluster.change_view(node, peer, |seen| seen.enter(peer, honest));
                 if self.unborn == 0 && self.cluster.sees_all(node) {
                     self.curve.sees_all(now, node);
                 }
@@ -343,6 +352,10 @@ impl Watch {
         seen.hears(from)?;
         if let Some(group) = group.filter(|group| !seen.may_hear(group)) {
             return Err((Rule::Group, format!("for {group:?}, which the node is not in")));
+        }
+        if self.cluster.place(from).is_none() {
+            // What somebody who is no node says, nobody sent.
+            return Ok(());
         }
         self.ledger.heard(from, to, group, content, seen)
     }

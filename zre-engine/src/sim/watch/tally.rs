@@ -167,6 +167,8 @@ impl Cluster {
         let seen = &self.seen[node];
         let Some(groups) = seen.groups_of(peer).filter(|_| seen.is_running()) else { return Tally::default() };
         match self.place_of_running(peer) {
+            // Whom a hostile machine made up is neither there nor gone.
+            None if self.place(peer).is_none() => Tally::default(),
             None => Tally { gone: 1, ..Tally::default() },
             Some(place) => {
                 let wrong = self.seen[place].differences(groups);
@@ -183,7 +185,7 @@ impl Cluster {
         if let Some(missing) = others().find(|id| !seen.is_inside(**id)) {
             return Some(format!("does not see {}", self.name(*missing)));
         }
-        if let Some(gone) = seen.inside().find(|id| !self.is_running(*id)) {
+        if let Some(gone) = seen.inside().find(|id| self.place(*id).is_some() && !self.is_running(*id)) {
             return Some(format!("still sees {}, which is gone", self.name(gone)));
         }
         others().find_map(|id| {

@@ -17,6 +17,8 @@ pub(super) struct Seen {
     stopping: bool,
     /// Peers that have entered, each with its groups.
     inside: BTreeMap<PeerId, Vec<Arc<str>>>,
+    /// Those of them that are no nodes: a hostile machine made them up.
+    made_up: BTreeSet<PeerId>,
     /// Groups that the node is in, and since when; or that it has left.
     groups: BTreeMap<Arc<str>, Option<u64>>,
     /// Groups that it has left when nothing waited to be heard.
@@ -49,9 +51,9 @@ impl Seen {
         self.inside.contains_key(&id)
     }
 
-    /// How many peers have entered.
+    /// How many nodes have entered.
     pub(super) fn count(&self) -> usize {
-        self.inside.len()
+        self.inside.len() - self.made_up.len()
     }
 
     pub(super) fn inside(&self) -> impl Iterator<Item = PeerId> {
@@ -121,7 +123,10 @@ impl Seen {
         self.groups.get(group).copied().flatten().is_some_and(|since| since < sent)
     }
 
-    pub(super) fn enter(&mut self, peer: PeerId) -> Result<(), Wrong> {
+    pub(super) fn enter(&mut self, peer: PeerId, honest: bool) -> Result<(), Wrong> {
+        if !honest {
+            self.made_up.insert(peer);
+        }
         match self.inside.insert(peer, Vec::new()) {
             None => Ok(()),
             Some(_) => Err((Rule::Life, "it had entered already".into())),
@@ -129,6 +134,7 @@ impl Seen {
     }
 
     pub(super) fn exit(&mut self, peer: PeerId) -> Result<(), Wrong> {
+        self.made_up.remove(&peer);
         self.inside.remove(&peer).map(|_| ()).ok_or_else(outside)
     }
 
