@@ -2,11 +2,17 @@
 //!
 //! Allocations are counted instead of seconds: the same on every machine, in every run.
 
+use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, strategy::ValueTree, test_runner::TestRunner};
-use zre_engine::sim::Call;
+use zre_engine::{ConnId, Input, sim::Call};
+use zre_proto::{
+    Message,
+    message::{Body, Membership},
+    zmtp::Command,
+};
 use zre_tests::{
     lives::origin,
-    solo::{Solo, Stock},
+    solo::{Solo, Stock, command, dealer_opening, message},
 };
 
 #[global_allocator]
@@ -25,6 +31,8 @@ fn clause_4_work_and_memory_follow_what_came_and_never_what_was_declared() {
     a_declared_size_costs_nothing();
     a_frame_costs_in_proportion_however_it_is_cut();
     what_comes_in_random_lives_costs_in_proportion();
+    one_connection_costs_no_more_than_twice_what_it_sent();
+    what_waits_for_an_application_is_bounded_by_what_it_holds();
 }
 
 fn a_declared_size_costs_nothing() {
@@ -114,4 +122,191 @@ fn what_comes_in_random_lives_costs_in_proportion() {
         }
     }
     println!("lives: {} octets held at most beside twice what came, {} allocated beside five times it", most.0, most.1);
+}
+
+/// A connection to a node whose application does not look at anything, and what it has sent.
+struct Spender {
+    solo: Solo,
+    conn: ConnId,
+    before: usize,
+    sent: usize,
+    /// The most that was held beyond twice what was sent.
+    most: usize,
+}
+
+impl Spender {
+    /// Counted from before the connection comes in; 10.0.0.2 is a peer that has nothing to do with it.
+    fn new() -> Self {
+        let mut solo = Solo::default();
+        Stock::meets(&mut solo, 1, "10.0.0.2");
+        solo.events();
+        solo.actions();
+        let (before, _) = held_and_allocated();
+        let conn = solo.accept("10.0.0.3:40001");
+        Self { solo, conn, before, sent: 0, most: 0 }
+    }
+
+    /// Sends octets in chunks of this length, as long as the connection stands.
+    fn send(&mut self, octets: &[u8], chunk: usize) {
+        for piece in octets.chunks(chunk) {
+            let data = Bytes::copy_from_slice(piece);
+            if self.solo.node.handle(self.solo.now, Input::Received { conn: self.conn, data }).is_err() {
+                return;
+            }
+            // A driver carries out what is asked for; nobody takes events.
+            while self.solo.node.poll_action().is_some() {}
+            self.sent += piece.len();
+            let (held, _) = held_and_allocated();
+            self.most = self.most.max(held.saturating_sub(self.before + 2 * self.sent));
+        }
+    }
+
+    fn met() -> Self {
+        let mut spender = Self::new();
+        let peer = spender.peer();
+        spender.send(&dealer_opening(peer.uuid), usize::MAX);
+        spender.send(&message(&Message { sequence: 1, body: peer.hello("spender", &["a"]) }, &[]), usize::MAX);
+        assert!(spender.solo.node.peer(peer.id()).is_some());
+        spender
+    }
+
+    fn peer(&self) -> Stock {
+        let uuid = uuid::Uuid::from_u128(7);
+        Stock { uuid, host: "10.0.0.3", sequence: 1, to_node: self.conn, from_node: self.conn }
+    }
+}
+
+fn one_connection_costs_no_more_than_twice_what_it_sent() {
+    let say = |sequence: usize, body, content: &[&[u8]]| {
+        // As our own nodes count: after 65535 comes 0.
+        message(&Message { sequence: (sequence + 2) as u16, body }, content)
+    };
+    let many = |count: usize, each: &dyn Fn(usize) -> Vec<u8>| (0..count).flat_map(each).collect::<Vec<u8>>();
+    let change = |number: usize| Membership { group: format!("{number}").as_str().into(), status: number as u8 };
+    let text = |length: usize| "x".repeat(length);
+    let hello = |groups: usize, headers: usize, value: usize| {
+        let spender = Spender::new();
+        let Body::Hello(mut hello) = spender.peer().hello("spender", &[]) else { unreachable!("a HELLO") };
+        hello.groups = (0..groups).map(|group| format!("{group}").as_str().into()).collect();
+        let header = |number: usize| (format!("{number}").as_str().into(), text(value).as_str().into());
+        hello.headers = (0..headers).map(header).collect();
+        [dealer_opening(spender.peer().uuid), message(&Message { sequence: 1, body: Body::Hello(hello) }, &[])].concat()
+    };
+    let mut long_frame = vec![0x02];
+    long_frame.extend_from_slice(&(60_000u64).to_be_bytes());
+    long_frame.extend_from_slice(&[7; 59_999]);
+    let ping = command(&Command::Ping { ttl: 1, context: Bytes::from_static(b"sixteen octets..") });
+    let end = Bytes::from_static(b"\x01\x06\xAA\xA1\x02\x02\x00\x02");
+    let mut endless = end.to_vec();
+    (0..64).for_each(|_| endless.extend_from_slice(b"\x01\x01x"));
+
+    let strangers: Vec<(&str, Vec<u8>)> = vec![
+        ("nothing", vec![]),
+        ("half a greeting", dealer_opening(uuid::Uuid::nil())[..40].to_vec()),
+        ("garbage", vec![0x55; 200_000]),
+        ("a READY that is not complete", dealer_opening(uuid::Uuid::nil())[..100].to_vec()),
+        ("a HELLO of 256 groups", hello(256, 0, 0)),
+        ("a HELLO of 128 headers", hello(0, 128, 400)),
+        ("a HELLO of everything", hello(256, 128, 400)),
+        ("a HELLO that is too large", hello(256, 128, 4000)),
+        (
+            "messages without a HELLO",
+            [dealer_opening(uuid::Uuid::nil()), many(50_000, &|n| say(n, Body::Ping, &[]))].concat(),
+        ),
+    ];
+    let peers: Vec<(&str, Vec<u8>)> = vec![
+        ("whispers without content", many(60_000, &|n| say(n, Body::Whisper, &[]))),
+        ("whispers of nothing", many(60_000, &|n| say(n, Body::Whisper, &[b""]))),
+        ("whispers of an octet", many(60_000, &|n| say(n, Body::Whisper, &[b"x"]))),
+        ("whispers of 32 octets", many(60_000, &|n| say(n, Body::Whisper, &[&[7; 32]]))),
+        ("whispers of 300 octets", many(10_000, &|n| say(n, Body::Whisper, &[&[7; 300]]))),
+        ("whispers of 20,000 octets", many(200, &|n| say(n, Body::Whisper, &[&[7; 20_000]]))),
+        ("whispers of 64 frames", many(5_000, &|n| say(n, Body::Whisper, &[&b""[..]; 64]))),
+        ("shouts to our group", many(60_000, &|n| say(n, Body::Shout { group: "chat".into() }, &[b"x"]))),
+        ("shouts to others", many(60_000, &|n| say(n, Body::Shout { group: "other".into() }, &[b"x"]))),
+        ("joins without end", many(60_000, &|n| say(n, Body::Join(change(n)), &[]))),
+        (
+            "joins and leaves",
+            many(60_000, &|n| match n % 2 {
+                0 => say(n, Body::Join(change(n)), &[]),
+                _ => say(n, Body::Leave(change(n - 1)), &[]),
+            }),
+        ),
+        ("pings", many(60_000, &|n| say(n, Body::Ping, &[]))),
+        ("pings of ZMTP", many(60_000, &|_| ping.clone())),
+        (
+            "unknown messages",
+            many(60_000, &|n| say(n, Body::Unknown { id: 99, fields: Bytes::from_static(b"f") }, &[])),
+        ),
+        ("a message that is not complete", long_frame.clone()),
+        ("a message of 64 frames that is not complete", endless),
+        ("a frame after the end of frames", [&end[..], &long_frame].concat()),
+    ];
+    let mut most = 0;
+    for (chunk, of) in [(1, 10_000), (7, 100_000), (1000, usize::MAX), (100_000, usize::MAX)] {
+        for (what, octets) in &strangers {
+            let mut spender = Spender::new();
+            spender.send(&octets[..octets.len().min(of)], chunk);
+            assert!(
+                spender.most <= 65_536,
+                "{what} in chunks of {chunk}: {} beyond twice {}",
+                spender.most,
+                spender.sent
+            );
+            most = most.max(spender.most);
+        }
+        for (what, octets) in &peers {
+            let mut spender = Spender::met();
+            spender.solo.node.join(spender.solo.now, "chat").expect("a short name");
+            spender.send(&octets[..octets.len().min(of)], chunk);
+            assert!(
+                spender.most <= 65_536,
+                "{what} in chunks of {chunk}: {} beyond twice {}",
+                spender.most,
+                spender.sent
+            );
+            most = most.max(spender.most);
+        }
+    }
+    println!("one connection: {most} octets held at most beside twice what it sent");
+}
+
+fn what_waits_for_an_application_is_bounded_by_what_it_holds() {
+    const ROOM: usize = 4 << 20;
+    // Payloads of a little more than a quarter of their chunk, and whispers of one octet.
+    for (size, chunk) in [(17 << 10, 64 << 10), (1, 2000), (300, 1000), (100 << 10, 100 << 10)] {
+        let mut config = zre_engine::Config::default();
+        config.limits.events = ROOM;
+        let mut solo = Solo::new(config);
+        let stock = Stock::meets(&mut solo, 1, "10.0.0.2");
+        solo.events();
+        let (before, _) = held_and_allocated();
+        let whisper =
+            |number: u16, size: usize| message(&Message { sequence: number, body: Body::Whisper }, &[&vec![7; size]]);
+        let mut number = 2u16;
+        let mut sent = 0;
+        while solo.reads(stock.to_node) {
+            // What a node does not care for fills the rest of the chunk.
+            let mut octets = Vec::new();
+            while octets.len() < chunk {
+                let left = chunk - octets.len();
+                let shout = Body::Shout { group: "nobody".into() };
+                let rest = left.saturating_sub(size + 100).min(60_000);
+                octets.extend(whisper(number, size));
+                octets.extend(message(&Message { sequence: number.wrapping_add(1), body: shout }, &[&vec![7; rest]]));
+                number = number.wrapping_add(2);
+            }
+            sent += octets.len();
+            solo.feed(stock.to_node, &octets);
+        }
+        let (held, _) = held_and_allocated();
+        let held = held - before;
+        println!("payloads of {size} in chunks of {chunk}: {held} held of {sent} sent, for {ROOM} octets of room");
+        assert!(held <= ROOM + ROOM / 4 + 2 * chunk + 65_536, "{held}");
+        // And it is all given back.
+        let events = solo.events().len();
+        assert!(events > 10);
+        let (after, _) = held_and_allocated();
+        assert!(after.saturating_sub(before) <= 2 * chunk + 65_536, "{} of {held}", after - before);
+    }
 }

@@ -2,8 +2,8 @@
 
 use crate::error::RecvError;
 use parking_lot::{Condvar, Mutex};
-use std::{collections::VecDeque, io, time::Instant};
-use zre_engine::Event;
+use std::{io, time::Instant};
+use zre_engine::{Event, EventQueue};
 
 /// The queue has a lock of its own, so that taking an event does not wait for a turn of the driver.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct Queue {
-    events: VecDeque<Event>,
+    events: EventQueue,
     /// Nothing more comes.
     ended: bool,
 }
@@ -46,7 +46,7 @@ impl Inbox {
         self.ring(&queue);
         let many = events.len() > 1;
         queue.ended |= events.last() == Some(&Event::Stop);
-        queue.events.extend(events.drain(..));
+        events.drain(..).for_each(|event| queue.events.push(event));
         let all = many || queue.ended;
         drop(queue);
         if all {
@@ -70,7 +70,7 @@ impl Inbox {
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<(Event, bool)>, RecvError> {
         let mut queue = self.queue.lock();
         loop {
-            if let Some(event) = queue.events.pop_front() {
+            if let Some(event) = queue.events.pop() {
                 #[cfg(unix)]
                 self.silence(&queue);
                 return Ok(Some((event, queue.events.is_empty())));

@@ -23,6 +23,9 @@ use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
 /// Octets that may be taken before the engine is told, while it makes peers wait.
 const QUANTUM: usize = 1 << 20;
 
+/// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
+const BATCH: usize = 256;
+
 /// One lock around the driver; whoever holds it drives. The thread holds it for a turn, a caller for a call, which
 /// writes to the sockets by itself and wakes the thread only where the thread would otherwise be late.
 ///
@@ -237,7 +240,14 @@ impl Shared {
                     }
                     _ => true,
                 };
-                if shown { state.events.push(event) } else { state.driver.consumed(event.octets()) }
+                if shown {
+                    state.events.push(event)
+                } else {
+                    state.driver.consumed(event.octets())
+                }
+                if state.events.len() >= BATCH {
+                    self.inbox.put(&mut state.events);
+                }
             }
             if !state.events.is_empty() {
                 self.inbox.put(&mut state.events);

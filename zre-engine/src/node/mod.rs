@@ -44,6 +44,7 @@ use crate::{
     config::Config,
     error::{AcceptError, ConfigError, InputError},
     event::Event,
+    event_queue::EventQueue,
     id::{ConnId, LinkId, ListenerId, PeerId},
     input::{Input, ListenerKind},
     log::log,
@@ -53,7 +54,7 @@ use crate::{
 };
 use admission::Admission;
 use alloc::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     vec::Vec,
 };
@@ -63,7 +64,7 @@ use core::{net::IpAddr, time::Duration};
 use grumble::Grumble;
 use me::Me;
 pub use peer::PeerInfo;
-use peer::{Peers, Stranger};
+use peer::{Members, Peers, Stranger};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 pub use statistics::Statistics;
@@ -96,11 +97,11 @@ pub struct Node {
     /// told when there is room.
     full: BTreeMap<PeerId, Instant>,
     /// Who is in which group, of those that have entered.
-    members: BTreeMap<Arc<str>, BTreeSet<PeerId>>,
+    members: BTreeMap<Arc<str>, Members>,
     wraps: Wraps,
     timers: Timers,
     actions: VecDeque<Action>,
-    events: VecDeque<Event>,
+    events: EventQueue,
     /// What the application has not consumed, as `Event::octets` counts it.
     waiting: usize,
     /// Whether senders are made to wait because of it.
@@ -161,7 +162,7 @@ impl Node {
             wraps: Wraps::new(),
             timers: Timers::default(),
             actions: VecDeque::new(),
-            events: VecDeque::new(),
+            events: EventQueue::default(),
             waiting: 0,
             throttled: false,
             encoder: Encoder::default(),
@@ -239,7 +240,7 @@ impl Node {
     /// The next thing that happened, until `None`. When the application is done with it, say so by
     /// [`Node::consumed`].
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 
     /// When the node wants [`Input::Timeout`]. `None`: not before another input. O(1).
@@ -263,6 +264,12 @@ impl Node {
     /// The limits that the node was given.
     pub fn limits(&self) -> &crate::Limits {
         &self.config.limits
+    }
+
+    /// How often it asks on its connections whether anybody is there.
+    #[cfg(feature = "sim")]
+    pub(crate) fn heartbeat(&self) -> Option<Duration> {
+        self.config.heartbeat
     }
 
     /// The node's UUID.
@@ -295,7 +302,7 @@ impl Node {
 
     /// Peers in a group.
     pub fn peers_by_group(&self, group: &str) -> Vec<PeerId> {
-        self.members.get(group).map(|members| members.iter().copied().collect()).unwrap_or_default()
+        self.members.get(group).map(Members::to_vec).unwrap_or_default()
     }
 
     /// Groups that this node is in.
@@ -356,7 +363,7 @@ impl Node {
 
     fn emit(&mut self, event: Event) {
         self.waiting += event.octets();
-        self.events.push_back(event);
+        self.events.push(event);
         self.check_pressure();
     }
 

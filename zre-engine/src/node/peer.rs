@@ -18,6 +18,7 @@ use alloc::{
     vec::Vec,
 };
 use core::net::IpAddr;
+use smallvec::SmallVec;
 use zre_proto::message::Body;
 
 /// Another node, from the first sign of it to its EXIT.
@@ -115,6 +116,32 @@ impl Groups {
 
     pub(super) fn iter(&self) -> core::slice::Iter<'_, Arc<str>> {
         self.0.iter()
+    }
+}
+
+/// The peers in a group, in the order of their UUIDs: a list, for most groups of a stranger's have one member.
+#[derive(Debug, Default)]
+pub(super) struct Members(SmallVec<[PeerId; 1]>);
+
+impl Members {
+    pub(super) fn insert(&mut self, peer: PeerId) {
+        if let Err(at) = self.0.binary_search(&peer) {
+            self.0.insert(at, peer);
+        }
+    }
+
+    pub(super) fn remove(&mut self, peer: PeerId) {
+        if let Ok(at) = self.0.binary_search(&peer) {
+            self.0.remove(at);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<PeerId> {
+        self.0.to_vec()
     }
 }
 

@@ -68,7 +68,10 @@ impl Node {
         if self.planted_now(Planted::NoPingOk, 4) {
             return;
         }
-        self.send_unless_full(id, &Body::PingOk);
+        // Who cannot be answered yet hears our HELLO first; answers that wait for it would only cost memory.
+        if self.peers.get(&id).is_some_and(|peer| peer.open().is_some()) {
+            self.send_unless_full(id, &Body::PingOk);
+        }
     }
 
     /// Looks at the clocks of silence of a peer that is ready.

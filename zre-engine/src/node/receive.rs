@@ -24,6 +24,10 @@ use zre_proto::{
     message::{Body, Membership},
 };
 
+/// While no more than this part of the room for events is used, payloads may be slices of what was read, and keep up to
+/// eight times their own length in memory: four of the chunk, two of the buffer that our driver read it into.
+const UNSPARING: usize = 32;
+
 impl Node {
     pub(super) fn received(&mut self, id: ConnId, data: Bytes) -> Result<(), InputError> {
         let now = self.now;
@@ -44,6 +48,7 @@ impl Node {
             let role = conn.role();
             let Some(zmtp) = conn.zmtp.as_mut() else { return };
             let silent = !zmtp.has_output();
+            zmtp.set_sparing(self.waiting > self.config.limits.events / UNSPARING);
             let progress = zmtp.poll(self.now);
             if silent && zmtp.has_output() {
                 self.actions.push_back(crate::Action::Writable { conn: id });
@@ -181,7 +186,7 @@ impl Node {
 
     pub(super) fn forget_member(&mut self, peer: PeerId, group: &str) {
         if let Some(members) = self.members.get_mut(group) {
-            members.remove(&peer);
+            members.remove(peer);
             if members.is_empty() {
                 self.members.remove(group);
             }

@@ -15,7 +15,9 @@ use zre_proto::limits::IDENTITY_LEN;
 
 /// How long after a peer had to prove itself it need not again: its rival waits.
 const CONTEST_AGAIN: Duration = Duration::from_secs(1);
-/// How long signs of life other than an answer put off the end of a contest.
+/// A peer whose last beacon came from its own address within this time lives: no three are lost in a row.
+const BEACONS: Duration = Duration::from_secs(3);
+/// How long such signs of life put off the end of a contest: what was said on a connection may be held up for a while.
 const CONTEST_MOST: Duration = Duration::from_secs(10);
 
 impl Node {
@@ -161,8 +163,7 @@ impl Node {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let begun = peer.contested.unwrap_or(now);
-        let asked = now - patience;
-        let alive = peer.quiet.beacon.is_some_and(|at| at > asked) || peer.quiet.heard > asked;
+        let alive = peer.quiet.beacon.is_some_and(|at| at > now - BEACONS) || peer.quiet.heard > now - patience;
         if let Some(probe) = peer.probe.as_mut().filter(|_| alive && now < begun + CONTEST_MOST) {
             probe.until = now + patience;
             return;

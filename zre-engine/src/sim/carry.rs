@@ -21,7 +21,7 @@ const WRITE: usize = 64 << 10;
 /// The most pieces that one segment is torn into.
 const PIECES: usize = 24;
 
-/// A stall of this length may cost a relation, and is remembered for it.
+/// A stall of this length may cost a relation, and is remembered for it; with heartbeats half of their interval.
 const GRAVE_STALL: u64 = 3_000_000_000;
 
 impl<A: App> Sim<A> {
@@ -219,7 +219,7 @@ impl<A: App> Sim<A> {
         let stall = if dice.happens(tcp.stall) { dice.below(nanos(tcp.stall_for)) } else { 0 };
         let (reset, in_pieces, piece, bandwidth) =
             (dice.happens(tcp.reset), dice.happens(tcp.pieces), u64::from(tcp.piece.max(1)), tcp.bandwidth);
-        if stall > GRAVE_STALL {
+        if stall > self.grave_stall(sender).min(self.grave_stall(receiver)) {
             self.watch.disturb(now + stall, sender, receiver);
         }
         if reset {
@@ -246,6 +246,11 @@ impl<A: App> Sim<A> {
             }
         }
         self.line_up(from, receiver, at, Packet::Octets { to, data: rest });
+    }
+
+    fn grave_stall(&self, machine: usize) -> u64 {
+        let heartbeat = self.hosts.get(machine).and_then(|host| host.node.heartbeat());
+        heartbeat.map_or(GRAVE_STALL, |interval| GRAVE_STALL.min(nanos(interval / 2)))
     }
 
     /// Puts a packet behind those that went before it on the same connection.

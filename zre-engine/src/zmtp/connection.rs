@@ -147,6 +147,8 @@ pub struct Connection {
     deadline: Option<Instant>,
     heard: Instant,
     pinged: bool,
+    /// No payload is to keep more in memory than itself.
+    sparing: bool,
 }
 
 impl Connection {
@@ -168,7 +170,14 @@ impl Connection {
             peer_minor: 0,
             heard: now,
             pinged: false,
+            sparing: false,
         }
+    }
+
+    /// Whether payloads are copied out of what was received wherever they would else keep more than themselves in memory;
+    /// by default only where that is much more. For those who let messages wait. Default no.
+    pub fn set_sparing(&mut self, sparing: bool) {
+        self.sparing = sparing;
     }
 
     /// Takes octets from the peer. Follow with [`Connection::poll`] until it has no more.
@@ -253,10 +262,10 @@ impl Connection {
             return Err(Violation::MessageTooLarge);
         }
         // A small payload in a large chunk would keep the whole chunk in memory for as long as it lives.
-        let body = if self.frames.is_empty() || frame.body.len() * 4 >= self.decoder.chunk_len() {
-            frame.body
-        } else {
-            Bytes::copy_from_slice(&frame.body)
+        let least = if self.sparing { self.decoder.chunk_len() } else { self.decoder.chunk_len() / 4 };
+        let body = match self.frames.is_empty() || frame.body.len() >= least {
+            true => frame.body,
+            false => Bytes::copy_from_slice(&frame.body),
         };
         if !frame.more && self.frames.is_empty() {
             self.decoder.set_limit(self.config.first_frame_limit);

@@ -92,6 +92,8 @@ pub struct Frame {
 #[derive(Debug)]
 pub struct FrameDecoder {
     chunk: Bytes,
+    /// What was pushed while `chunk` was not used up. Boxed, for there is hardly ever any.
+    tail: Option<Box<BytesMut>>,
     /// The length of the chunk before anything was taken from it.
     chunk_len: usize,
     limit: usize,
@@ -113,7 +115,7 @@ enum Partial {
 impl FrameDecoder {
     /// A decoder that refuses frames of more than `limit` octets.
     pub const fn new(limit: usize) -> Self {
-        Self { chunk: Bytes::new(), chunk_len: 0, limit, partial: None, position: 0 }
+        Self { chunk: Bytes::new(), tail: None, chunk_len: 0, limit, partial: None, position: 0 }
     }
 
     /// Sets the limit for frames whose header has not been read yet.
@@ -121,18 +123,29 @@ impl FrameDecoder {
         self.limit = limit;
     }
 
-    /// Adds octets. Call [`FrameDecoder::next_frame`] until it has no more before the next chunk, else the chunks are
-    /// joined, which copies.
+    /// Adds octets. Call [`FrameDecoder::next_frame`] until it has no more before the next chunk, else what comes meanwhile
+    /// is copied once.
     pub fn push(&mut self, chunk: Bytes) {
-        if self.chunk.is_empty() {
+        if let Some(tail) = &mut self.tail {
+            tail.put_slice(&chunk);
+        } else if self.chunk.is_empty() {
+            self.chunk_len = chunk.len();
             self.chunk = chunk;
         } else {
-            let mut joined = BytesMut::with_capacity(self.chunk.len() + chunk.len());
-            joined.put_slice(&self.chunk);
-            joined.put_slice(&chunk);
-            self.chunk = joined.freeze();
+            self.tail = Some(Box::new(BytesMut::from(chunk)));
         }
-        self.chunk_len = self.chunk.len();
+    }
+
+    /// Goes on with what was pushed meanwhile, once the chunk is used up.
+    fn next_chunk(&mut self) -> bool {
+        match self.tail.take_if(|_| self.chunk.is_empty()) {
+            Some(tail) => {
+                self.chunk = tail.freeze();
+                self.chunk_len = self.chunk.len();
+                true
+            }
+            None => false,
+        }
     }
 
     /// The length of the chunk that frames are being cut from: what a slice of it keeps in memory.
@@ -163,6 +176,15 @@ impl FrameDecoder {
     ///
     /// After an error the stream cannot be read further.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
+        loop {
+            let frame = self.next_in_chunk()?;
+            if frame.is_some() || !self.next_chunk() {
+                return Ok(frame);
+            }
+        }
+    }
+
+    fn next_in_chunk(&mut self) -> Result<Option<Frame>, DecodeError> {
         if let Some(Partial::Body(header, body)) = self.partial.as_deref_mut() {
             let missing = clamp(header.size) - body.len();
             let arrived = self.chunk.split_to(missing.min(self.chunk.len()));
@@ -283,7 +305,12 @@ mod tests {
             });
             prop_assert_eq!(decode_chunks(chunks), Ok(frames.clone()));
             prop_assert_eq!(decode_chunks(octets.chunks(1).map(Bytes::copy_from_slice)), Ok(frames));
-            prop_assert_eq!(encode(&decode_chunks(core::iter::once(octets.clone())).unwrap()), octets);
+            prop_assert_eq!(encode(&decode_chunks(core::iter::once(octets.clone())).unwrap()), octets.clone());
+            // And where nobody looks until all has come.
+            let mut decoder = FrameDecoder::new(5000);
+            octets.chunks(cuts.next().unwrap()).for_each(|chunk| decoder.push(Bytes::copy_from_slice(chunk)));
+            let all: Vec<_> = core::iter::from_fn(|| decoder.next_frame().unwrap()).collect();
+            prop_assert_eq!(encode(&all), octets);
         }
 
         #[test]
