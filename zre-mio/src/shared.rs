@@ -241,9 +241,9 @@ impl Shared {
                     _ => true,
                 };
                 if shown {
-                    state.events.push(event)
+                    state.events.push(event);
                 } else {
-                    state.driver.consumed(event.octets())
+                    state.driver.consumed(event.octets());
                 }
                 if state.events.len() >= BATCH {
                     self.inbox.put(&mut state.events);
