@@ -91,7 +91,8 @@ pub enum Event {
         peer: PeerId,
     },
     /// Somebody at another address claims the UUID of a peer. The peer is asked for a sign of life; if it gives one, the
-    /// other is turned away, else the other takes its place.
+    /// other is turned away, else the other takes its place. At most one a second for each peer;
+    /// [`Statistics::identity_conflicts`](crate::Statistics::identity_conflicts) counts all.
     IdentityConflict {
         /// The peer whose UUID it is.
         peer: PeerId,
@@ -102,7 +103,8 @@ pub enum Event {
 
 impl Event {
     /// What the event counts for in [`Limits::events`](crate::Limits::events) while it waits: its content (or
-    /// headers, or group) and a fixed cost for the event itself. Give it to [`Node::consumed`](crate::Node::consumed) when done.
+    /// headers, or group) and a fixed cost for the event itself, no less than it holds in an
+    /// [`EventQueue`](crate::EventQueue). Give it to [`Node::consumed`](crate::Node::consumed) when done.
     pub fn octets(&self) -> usize {
         const EVENT: usize = 64;
         const FRAME: usize = 32;

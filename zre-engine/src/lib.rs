@@ -117,12 +117,30 @@
 //! [`SendError::Full`]; one [`Event::Room`] follows when half of the queue is free.
 //!
 //! *Receiving.* What waits for the application is bounded too ([`Limits::events`]). Beyond that the node takes no more
-//! messages and tells the driver to stop reading, so TCP makes the senders wait. Nothing is lost.
+//! messages and tells the driver to stop reading, so TCP makes the senders wait. Nothing is lost. Until they are taken,
+//! events are packed ([`EventQueue`]); a driver that keeps them longer can do the same.
+//!
+//! # On an open network
+//!
+//! Whoever is on the network can send beacons and connect. [`Limits`] says what that can cost a node, and each limit what it
+//! protects from. Beyond them somebody waits or is turned away; a peer that has entered never is. The rules of trust:
+//!
+//! - A node connects where a beacon comes from, at the port that it names; and where a HELLO comes from, unless it names that
+//!   address itself ([`Config::trust_advertised`]). Never to itself, to many, or, for another host, to its own loopback. No two
+//!   connections of its own lead to one place, whoever is said to be there.
+//! - That a peer leaves, or has moved, is believed only from its own address; the first only if it does not answer a PING.
+//! - Who claims the UUID of a peer from another address waits, unread, until that has failed to answer a PING
+//!   ([`Event::IdentityConflict`]). Who claims its endpoint is not connected to before.
+//! - Who goes three times in a minute is taken back after 1, 2, 4 … 30 s. Places that failed are tried again as slowly.
+//! - One connection makes a node hold no more than twice what it sent, and 64 KiB.
+//!
+//! None of this is authentication: who can send from a node's own address can speak for it.
 //!
 //! # Buffers
 //!
 //! A received payload is a slice of the [`bytes::Bytes`] that the driver read, unless its frame spans reads (copied
-//! once) or it is under a quarter of its chunk (copied, so that it does not keep the chunk in memory). A payload to send
+//! once) or it is under a quarter of its chunk (copied, so that it does not keep the chunk in memory). Where much waits
+//! for the application, all are copied: then what waits holds about what it counts for. A payload to send
 //! is copied into a connection's buffer when it is short, and shared between all receivers when it is long.
 //!
 //! # Features
@@ -132,7 +150,7 @@
 //! | `std` | yes | the standard halves of the dependencies; the engine's code is the same without |
 //! | `sim` | no | the simulator, `zre_engine::sim`: a cluster in a test; needs the standard library |
 //! | `arbitrary`, `proptest` | no | scenarios of the simulator from a fuzzer's octets, and from proptest |
-//! | `tracing` | no | log lines: `info` for the life of peers, `warn` for peers that break rules, `trace` for every message |
+//! | `tracing` | no | log lines: `info` for the life of peers, `warn` for peers that break rules (a few a second at most), `trace` for every message |
 //!
 //! # What this is not (yet)
 //!

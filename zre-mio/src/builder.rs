@@ -130,7 +130,15 @@ impl Builder {
         self
     }
 
-    /// What peers may cost.
+    /// Connects to peers where their HELLO says, also where that is not the address that it comes from: for peers behind
+    /// address translation, on a network where nobody lies (see
+    /// [`Config::trust_advertised`](zre_engine::Config::trust_advertised)). Default no.
+    pub fn trust_advertised(mut self) -> Self {
+        self.config.trust_advertised = true;
+        self
+    }
+
+    /// What peers, and those who are none, may cost. The defaults are fit for an open network.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self

@@ -31,6 +31,8 @@ pub(super) struct Conn {
     pub(super) number: u64,
     /// It said HELLO.
     pub(super) introduced: bool,
+    /// How many it said.
+    pub(super) hellos: u8,
     /// It said HELLO, and has to wait before that counts.
     pub(super) visitor: Option<Box<Visitor>>,
     /// It was given more time for that, or for the handshake.
@@ -84,6 +86,7 @@ impl Conns {
             remote,
             reading: true,
             introduced: false,
+            hellos: 0,
             visitor: None,
             patient: false,
             ended: false,

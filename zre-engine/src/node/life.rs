@@ -29,6 +29,8 @@ use zre_proto::{limits::STRING_MAX, message::Hello};
 
 /// How long a HELLO of ours may wait for its answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// So many HELLOs on one connection are waited for, where a peer has to wait to be taken back.
+const HELLOS: u8 = 6;
 /// How long a peer has to answer the PING of a probe.
 const PROBE: Duration = Duration::from_secs(1);
 /// How long a peer whose end of ours broke may be quiet before everything that it sent counts as read.
@@ -116,7 +118,11 @@ impl Node {
             return self.wait_at_door(id, visitor, until);
         }
         let introduction = visitor.introduction;
-        let again = self.conns.get_mut(id).is_some_and(|conn| core::mem::replace(&mut conn.introduced, true));
+        let hellos = self.conns.get_mut(id).map_or(0, |conn| {
+            conn.introduced = true;
+            conn.hellos = conn.hellos.saturating_add(1);
+            conn.hellos
+        });
         self.admission.is_no_caller(id);
         self.statistics.messages_received += 1;
         self.set_timer(id, None);
@@ -143,7 +149,7 @@ impl Node {
                     return;
                 }
                 if let Err(until) = self.admit_newcomer(peer_id) {
-                    if again {
+                    if hellos > HELLOS {
                         // A program that starts anew connects anew.
                         return self.close(id, CloseReason::GaveWay);
                     }

@@ -49,8 +49,8 @@ impl Node {
         self.peers.at(endpoint).find(|other| *other != id && holds(other))
     }
 
-    /// Whether somebody is thought to be there. A ready peer that has been quiet is asked, so that one which is gone is
-    /// noticed.
+    /// Whether somebody is thought to be there, now that a beacon names the place. A ready peer that has been quiet is asked,
+    /// so that one which is gone is noticed.
     pub(super) fn is_taken(&mut self, at: &Address) -> bool {
         if self.planted(Planted::ConnectTwice) {
             return false;
@@ -63,6 +63,10 @@ impl Node {
         {
             peer.suspected = Some(now);
             self.ping(holder);
+        }
+        if self.peers.get(&holder).is_some_and(|peer| !peer.ready) {
+            // Somebody is there, whoever it is.
+            self.retry_soon(holder);
         }
         true
     }

@@ -44,6 +44,7 @@
 //! | [`App`] | your program: it is called at its start, for events and for its timers, and answers through a [`Cx`]. `zre_mio::run` runs the same over real sockets |
 //! | [`Sim`] | the cluster: run it for a time, make things go wrong, look at nodes and applications |
 //! | [`Network`] | how long things take and what is lost, torn and stalled; presets `lan`, `wifi`, `wan`, `hostile` |
+//! | [`Builder::hostile`] | machines on which somebody means ill: forged beacons and HELLOs, floods, stalls, nonsense |
 //! | [`Scenario`] | a run as data: in JSON, from a seed, from proptest, from a fuzzer |
 //! | [`Trial`], [`explore`], [`shrink`] | run scenario after scenario with your applications; the one that fails is made small |
 //! | [`Trace`] | what happened, as JSON lines and as a capture for Wireshark |
@@ -85,6 +86,12 @@
 //! beginning: the time in which all becomes well is added, about two minutes. `ZRE_SIM_SCENARIO`, in the environment,
 //! replaces the scenarios of every `explore`: name the test that you want to see again. In debug builds a scenario takes
 //! ten times as long: set `opt-level = 2` for your test profile.
+//!
+//! # Hostile machines
+//!
+//! [`Builder::hostile`] puts machines into the network that are no nodes; [`Scenario::siege`] draws scenarios with them. All
+//! that is checked about nodes is checked about nodes among them, too. What they make up enters as peers do, and applications
+//! hear what it says: an application that is to be left on an open network is best tried among them.
 //!
 //! # How chance works
 //!

@@ -85,6 +85,7 @@ pub(crate) fn event(event: &Event, node: &Node) -> Option<String> {
         Event::Shout { name, group, content, .. } => {
             about(name).text("group", group).raw("content", &frames(content)).end()
         }
+        Event::IdentityConflict { peer } => about(&node.peer_name(*peer).unwrap_or_default()).end(),
         Event::Stop => about(node.name()).end(),
         _ => return None,
     })
@@ -109,7 +110,9 @@ pub(crate) fn statistics(statistics: &Statistics) -> String {
         .number("beacons_sent", statistics.beacons_sent)
         .number("beacons_received", statistics.beacons_received)
         .counts("beacons_rejected", &statistics.beacons_rejected)
+        .counts("connections_turned_away", &statistics.turned_away)
         .counts("connections_closed", &statistics.closed)
+        .number("identity_conflicts", statistics.identity_conflicts)
         .number("status_mismatches", statistics.status_mismatches)
         .number("skipped", statistics.skipped)
         .number("unsent", statistics.unsent)

@@ -47,11 +47,14 @@ pub(crate) struct Options {
     /// What the network is like: lan, wifi, wan, or hostile, where everything goes wrong [default: lan]
     #[arg(long, value_name = "NAME", value_parser = network)]
     network: Option<Preset>,
+    /// How many hostile machines there are beside the nodes: they forge beacons and HELLOs, flood, stall [default: 0]
+    #[arg(long, value_name = "N", value_parser = hostile)]
+    hostile: Option<usize>,
     /// How many simulated seconds to run, as in 10 or 0.5 [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
     /// Run what this JSON file says (- is standard input), then heal everything and check that all is well again.
-    /// --nodes, --seed, --network and --duration, where given, come before what the file says
+    /// --nodes, --seed, --network, --hostile and --duration, where given, come before what the file says
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Draw how the nodes found each other: the share of pairs that see each other, over simulated time
@@ -72,6 +75,7 @@ const EXAMPLES: &str = r#"Examples:
   zre sim                                            10 nodes meet on a good network
   zre sim --nodes 100 --network wifi --seed 7        more of them, on a worse one
   zre sim --network hostile --plot mesh.svg --pcap mesh.pcap
+  zre sim --hostile 20                               10 nodes among 20 that lie
   zre sim --scenario split.json --seed 8 --json
 
 A scenario says what happens when, in milliseconds; nodes are numbered from 0:
@@ -167,6 +171,7 @@ impl Options {
         scenario.nodes = self.nodes.unwrap_or(scenario.nodes);
         scenario.seed = self.seed.unwrap_or(scenario.seed);
         scenario.duration = self.duration.unwrap_or(scenario.duration);
+        scenario.hostile = self.hostile.unwrap_or(scenario.hostile);
         if let Some(preset) = &self.network {
             scenario.network = preset.network.clone();
         }
@@ -189,6 +194,7 @@ impl Options {
         let mut sim = Sim::builder(self.seed.unwrap_or(1))
             .nodes(nodes, move |_| Chatter::new(nodes))
             .network(network)
+            .hostile(self.hostile.unwrap_or(0))
             .trace(trace)
             .keep_going(true)
             .build();
@@ -220,6 +226,7 @@ impl Options {
         add("nodes", self.nodes.map(|nodes| nodes.to_string()).or_else(|| or("10")));
         add("seed", self.seed.map(|seed| seed.to_string()).or_else(|| or("1")));
         add("network", self.network.as_ref().map(|preset| preset.name.clone()).or_else(|| or("lan")));
+        add("hostile", self.hostile.map(|hostile| hostile.to_string()));
         add("duration", self.duration.map(|end| end.as_secs_f64().to_string()).or_else(|| or("10")));
         command
     }
@@ -251,6 +258,13 @@ fn nodes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(nodes @ 1..=Scenario::NODES_MOST) => Ok(nodes),
         _ => Err(format!("there may be 1 to {} nodes", Scenario::NODES_MOST)),
+    }
+}
+
+fn hostile(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(hostile @ 0..=Scenario::HOSTILE_MOST) => Ok(hostile),
+        _ => Err(format!("there may be 0 to {} hostile machines", Scenario::HOSTILE_MOST)),
     }
 }
 
