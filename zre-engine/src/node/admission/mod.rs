@@ -114,8 +114,8 @@ impl Node {
         let known = admission.heard.again(id, at, now);
         let safe_since = now - if known { SAFE_FROM_KNOWN } else { SAFE };
         let bounds = Bounds { in_all: limits.strangers, of_host: self.strangers_of(at.ip()), safe_since };
-        // One half for anybody, one quarter for those who are heard again, one for those who connect.
-        let reserve = u64::from(limits.new_peers) / if known { 4 } else { 2 };
+        // The last eighth is not for anybody: one half of it is for those who are heard again, one for those who connect.
+        let reserve = u64::from(limits.new_peers) / if known { 16 } else { 8 };
         let admission = &mut self.admission;
         let vacancy = admission.strangers.vacancy(at.ip(), &bounds);
         let refused = match vacancy {
