@@ -1,0 +1,73 @@
+//! What a node logs about those who break rules: readable at the default level, complete at `trace`.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt as _};
+use zre_tests::solo::Solo;
+
+/// Where the lines of one test go.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics here").extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+impl Lines {
+    /// What is logged at a level while `act` runs in this thread.
+    fn of(level: LevelFilter, act: impl FnOnce()) -> Vec<String> {
+        let lines = Self::default();
+        // The engine reads no clock, and its lines need none.
+        let lines_of = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).without_time();
+        let guard = lines_of.with_writer(lines.clone()).set_default();
+        act();
+        drop(guard);
+        let octets = lines.0.lock().expect("nobody panics here").clone();
+        String::from_utf8(octets).expect("text").lines().map(str::to_owned).collect()
+    }
+}
+
+/// 1,000 connections that talk nonsense and 1,000 datagrams that are no beacons, in ten seconds.
+fn rubbish() {
+    let mut solo = Solo::default();
+    for number in 0..1000 {
+        let conn = solo.accept(&format!("10.0.0.{}:{}", number % 200 + 2, 30_000 + number));
+        solo.feed(conn, b"GET / HTTP/1.1\r\n\r\n");
+        solo.datagram("10.0.0.66:5670", b"no beacon");
+        solo.pass(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn rubbish_by_the_thousand_is_a_few_lines_at_the_default_level_and_all_of_it_at_trace() {
+    let about = |lines: &[String]| {
+        let lines = lines.iter().filter(|line| line.contains("closing connection") || line.contains("is no beacon"));
+        lines.cloned().collect::<Vec<_>>()
+    };
+    let few = about(&Lines::of(LevelFilter::INFO, rubbish));
+    assert!((10..=30).contains(&few.len()), "{few:#?}");
+    assert!(few[0].contains("WARN") && few[0].contains("10.0.0.2:30000"), "{few:#?}");
+    let last = few.last().expect("some");
+    assert!(last.contains("more such lines were left out)"), "{last}");
+
+    let all = about(&Lines::of(LevelFilter::TRACE, rubbish));
+    assert_eq!(all.len(), 2000);
+}
