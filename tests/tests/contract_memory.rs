@@ -192,6 +192,12 @@ fn one_connection_costs_no_more_than_twice_what_it_sent() {
         hello.headers = (0..headers).map(header).collect();
         [dealer_opening(spender.peer().uuid), message(&Message { sequence: 1, body: Body::Hello(hello) }, &[])].concat()
     };
+    // Each other x is no text.
+    let spoilt = |mut octets: Vec<u8>| {
+        let at = (0..octets.len()).filter(|at| at % 2 == 0 && octets[*at] == b'x').collect::<Vec<_>>();
+        at.into_iter().for_each(|at| octets[at] = 0xFF);
+        octets
+    };
     let mut long_frame = vec![0x02];
     long_frame.extend_from_slice(&(60_000u64).to_be_bytes());
     long_frame.extend_from_slice(&[7; 59_999]);
@@ -208,6 +214,7 @@ fn one_connection_costs_no_more_than_twice_what_it_sent() {
         ("a HELLO of 256 groups", hello(256, 0, 0)),
         ("a HELLO of 128 headers", hello(0, 128, 400)),
         ("a HELLO of everything", hello(256, 128, 400)),
+        ("a HELLO that is no text", spoilt(hello(200, 6, 8000))),
         ("a HELLO that is too large", hello(256, 128, 4000)),
         (
             "messages without a HELLO",
@@ -231,6 +238,20 @@ fn one_connection_costs_no_more_than_twice_what_it_sent() {
                 0 => say(n, Body::Join(change(n)), &[]),
                 _ => say(n, Body::Leave(change(n - 1)), &[]),
             }),
+        ),
+        (
+            "joins and leaves of long names",
+            many(20_000, &|n| match n % 2 {
+                0 => say(n, Body::Join(Membership { group: text(250).as_str().into(), status: 0 }), &[]),
+                _ => say(n, Body::Leave(Membership { group: text(250).as_str().into(), status: 0 }), &[]),
+            }),
+        ),
+        (
+            "joins and leaves of names that are no text",
+            spoilt(many(20_000, &|n| match n % 2 {
+                0 => say(n, Body::Join(Membership { group: text(250).as_str().into(), status: 0 }), &[]),
+                _ => say(n, Body::Leave(Membership { group: text(250).as_str().into(), status: 0 }), &[]),
+            })),
         ),
         ("pings", many(60_000, &|n| say(n, Body::Ping, &[]))),
         ("pings of ZMTP", many(60_000, &|_| ping.clone())),

@@ -119,7 +119,7 @@ fn new_peers_come_1024_at_once_and_200_a_second_and_none_is_lost() {
 }
 
 #[test]
-fn who_finds_no_place_waits_for_one_and_gives_way_after_half_a_minute() {
+fn who_finds_no_place_waits_for_one() {
     let mut solo = with(|limits| limits.peers = 1);
     let mut first = Stock::calls(&mut solo, 1, "10.0.0.2");
     let mut second = Stock::calls(&mut solo, 2, "10.0.0.3");
@@ -128,20 +128,83 @@ fn who_finds_no_place_waits_for_one_and_gives_way_after_half_a_minute() {
     solo.broken(third.to_node, IoCause::Finished);
     solo.pass(secs(3));
     first.say(&mut solo, Body::Goodbye, &[]);
-    solo.pass(secs(1));
+    solo.pass(millis(1));
     assert_eq!(solo.told(), ["EXIT 1 left", "ENTER 2"]);
     let (conn, _) = solo.connects().pop().expect("it is met");
     solo.connected(conn);
     solo.feed(conn, &router_opening());
     let fourth = Stock::calls(&mut solo, 4, "10.0.0.5");
-    for _ in 0..40 {
-        // The one that is there stays, and talks.
+    for _ in 0..60 {
+        // The one that is there stays, and talks; the other waits for as long as that takes.
         solo.pass(secs(1));
         second.say(&mut solo, Body::PingOk, &[]);
+        // Its place is not for connections that say nothing.
+        (0..40).for_each(|port| drop(solo.try_accept(&format!("10.0.0.5:{}", 41_000 + port))));
     }
-    assert_eq!(solo.closed(second.to_node), None);
-    assert_eq!(solo.closed(fourth.to_node), Some(CloseReason::GaveWay));
-    assert_eq!(solo.node.statistics().peers, 1);
+    assert_eq!((solo.closed(second.to_node), solo.closed(fourth.to_node)), (None, None));
+    second.say(&mut solo, Body::Goodbye, &[]);
+    solo.pass(millis(1));
+    assert_eq!(solo.told(), ["EXIT 2 left", "ENTER 4"]);
+}
+
+#[test]
+fn at_the_door_hosts_take_turns_and_the_largest_crowd_gives_way() {
+    // One host says HELLO and leaves as fast as it is let in, with 31 connections at a time.
+    let mut solo = Solo::default();
+    let mut next = 10_000;
+    let mut crowd: Vec<Stock> = Vec::new();
+    let mut came = None;
+    for tick in 0..20_000 {
+        let told = solo.told();
+        if told.contains(&"ENTER b0b".to_owned()) {
+            came = Some(tick);
+            break;
+        }
+        crowd.retain_mut(|one| {
+            let is_in = told.contains(&format!("ENTER {:x}", one.uuid.as_u128()));
+            if is_in {
+                one.say(&mut solo, Body::Goodbye, &[]);
+            }
+            !is_in
+        });
+        while crowd.len() < 31 {
+            next += 1;
+            crowd.push(Stock::calls(&mut solo, next, "10.0.0.66"));
+        }
+        if tick == 5000 {
+            Stock::calls(&mut solo, BOB, "10.0.0.2");
+        }
+        solo.pass(millis(1));
+    }
+    assert!(next > 11_500, "there was a crowd");
+    assert!(came.is_some_and(|tick| tick < 5050), "{came:?} ms");
+    // In a full house the door holds only so many.
+    let mut solo = with(|limits| (limits.peers, limits.spare_connections) = (1, 4));
+    Stock::calls(&mut solo, 1, "10.0.0.2");
+    let bob = Stock::calls(&mut solo, BOB, "10.0.0.3");
+    let crowd: Vec<_> = (10..14).map(|id| Stock::calls(&mut solo, id, "10.0.0.66")).collect();
+    assert_eq!(solo.closed(crowd[3].to_node), Some(CloseReason::GaveWay));
+    assert_eq!((solo.closed(bob.to_node), solo.closed(crowd[0].to_node)), (None, None));
+}
+
+#[test]
+fn one_host_does_not_take_all_places_for_peers() {
+    let mut solo = with(|limits| (limits.peers, limits.peers_of_host) = (20, 10));
+    for id in 0..15 {
+        Stock::calls(&mut solo, 100 + id, "10.0.0.66");
+    }
+    for id in 0..12u16 {
+        Stock::calls(&mut solo, 200 + u128::from(id), ["10.0.0.2", "10.0.0.3"][usize::from(id) % 2]);
+        solo.pass(millis(1));
+    }
+    assert_eq!(solo.node.peers().count(), 20);
+    let made_up = solo.told().iter().filter(|told| told.starts_with("ENTER 6") || told.starts_with("ENTER 7")).count();
+    assert_eq!(made_up, 10, "100 is 64 in hex digits");
+    let rejected = |solo: &Solo| solo.node.statistics().beacons_rejected.get("too many peers of one host").copied();
+    let mut solo = with(|limits| limits.peers_of_host = 1);
+    Stock::calls(&mut solo, 1, "10.0.0.66");
+    solo.datagram("10.0.0.66:5670", &beacon(2, 7001));
+    assert_eq!(rejected(&solo), Some(1));
 }
 
 #[test]
@@ -395,4 +458,61 @@ fn a_live_relation_does_not_notice_a_flood_of_callers() {
     solo.pass(secs(12));
     assert_eq!(solo.node.statistics().connections, 2);
     assert!(solo.closed(bob.to_node).is_none_or(|why| why != CloseReason::GaveWay));
+}
+
+#[test]
+fn what_lies_unread_at_our_wish_does_not_give_way() {
+    let cramped = || with(|limits| limits.events = 1 << 16);
+    let fill = |solo: &mut Solo, loud: &mut Stock| {
+        while solo.reads(loud.to_node) {
+            loud.say(solo, Body::Whisper, &[&[7; 4000]]);
+        }
+    };
+    // HELLOs of honest nodes at one address, while the application does not keep up.
+    let mut solo = cramped();
+    let mut loud = Stock::meets(&mut solo, 1, "10.0.0.9");
+    fill(&mut solo, &mut loud);
+    let first = Stock::calls(&mut solo, 1000, "10.0.0.2");
+    (1..32).for_each(|id| drop(Stock::calls(&mut solo, 1000 + id, "10.0.0.2")));
+    solo.pass(millis(1500));
+    assert_eq!(solo.try_accept("10.0.0.2:50000"), Err(AcceptError::TooManyOfHost), "it comes again");
+    assert_eq!(solo.closed(first.to_node), None);
+    solo.events();
+    assert_eq!(solo.told().iter().filter(|told| told.starts_with("ENTER")).count(), 32);
+
+    // The newer connection of a peer, while the older one is still to be read.
+    let mut solo = cramped();
+    let mut bob = Stock::meets(&mut solo, BOB, "10.0.0.2");
+    fill(&mut solo, &mut bob);
+    let newer = solo.accept("10.0.0.2:40002");
+    bob.opening(&mut solo, newer);
+    solo.pass(millis(1500));
+    (0..40).for_each(|port| drop(solo.try_accept(&format!("10.0.0.2:{}", 41_000 + port))));
+    assert_eq!(solo.closed(newer), None);
+}
+
+#[test]
+fn beacons_that_are_forged_again_and_again_do_not_hide_an_honest_one() {
+    for (made_up, per_millisecond) in [(2000, 2), (6000, 10), (1_000_000, 10)] {
+        let mut solo = Solo::default();
+        let (mut number, mut reached) = (0u128, None);
+        for tick in 0..40_000u64 {
+            for _ in 0..per_millisecond {
+                let id = number % made_up;
+                number += 1;
+                let (from, port) = (format!("10.5.0.{}:5670", id % 200 + 1), 20_000 + (id / 200 % 30_000) as u16);
+                solo.datagram(&from, &beacon(50_000 + id, port));
+            }
+            if tick >= 5000 && tick % 1000 == 333 {
+                solo.datagram("10.0.0.2:5670", &beacon(BOB, 7000));
+            }
+            if solo.connects().iter().any(|(_, to)| to.to_string() == "tcp://10.0.0.2:7000") {
+                reached = Some(tick - 5000);
+                break;
+            }
+            solo.pass(millis(1));
+        }
+        println!("{made_up} made up, {per_millisecond} a millisecond: after {reached:?} ms");
+        assert!(reached.is_some_and(|tick| tick < 15_000), "{made_up}, {per_millisecond}: {reached:?}");
+    }
 }

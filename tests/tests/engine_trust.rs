@@ -13,6 +13,10 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
 fn met() -> (Solo, Stock) {
     let mut solo = Solo::default();
     let stock = Stock::meets(&mut solo, BOB, "10.0.0.2");
@@ -315,4 +319,168 @@ fn who_has_connected_is_heard_though_a_forged_beacon_has_us_look_for_it_in_vain(
     let hello = bob.hello("bob", &[]);
     bob.say(&mut solo, hello, &[]);
     assert_eq!(solo.told(), ["ENTER bob"]);
+}
+
+/// The peer takes so many octets of what the node has for it.
+fn takes(solo: &mut Solo, stock: &Stock, octets: usize) {
+    let mut chunks = [&[][..]; 1];
+    let filled = solo.node.transmit(stock.from_node, &mut chunks);
+    let written = chunks[..filled].first().map_or(0, |chunk| chunk.len().min(octets));
+    solo.node.advance(solo.now, stock.from_node, written);
+}
+
+/// A node with 7 MiB on their way to its peer.
+fn busy() -> (Solo, Stock) {
+    let (mut solo, stock) = met();
+    for _ in 0..7 {
+        solo.node.whisper(solo.now, stock.id(), vec![7; 1 << 20]).expect("there is room");
+    }
+    (solo, stock)
+}
+
+#[test]
+fn a_peer_that_takes_what_was_sent_before_the_question_has_its_time_to_answer() {
+    for beacons in [true, false] {
+        let (mut solo, mut stock) = busy();
+        let rival_conn = rival(&mut solo, &stock);
+        for tenth in 0..130 {
+            solo.pass(millis(100));
+            takes(&mut solo, &stock, 50_000);
+            if beacons && tenth % 10 == 0 {
+                solo.datagram("10.0.0.2:5670", &stock.beacon(7000));
+            }
+        }
+        assert_eq!(solo.closed(stock.to_node), None, "6 MB of 7 are through");
+        stock.say(&mut solo, Body::PingOk, &[]);
+        assert!(solo.closed(rival_conn).is_some());
+        assert_stays(&mut solo, &mut stock);
+    }
+    // The same for a beacon that says that it leaves, from its own address.
+    let (mut solo, mut stock) = busy();
+    solo.datagram("10.0.0.2:5670", &stock.beacon(0));
+    for _ in 0..10 {
+        solo.pass(millis(100));
+        takes(&mut solo, &stock, 200_000);
+    }
+    stock.say(&mut solo, Body::PingOk, &[]);
+    solo.pass(secs(1));
+    assert_stays(&mut solo, &mut stock);
+    // And one that takes nothing is gone.
+    let (mut solo, stock) = busy();
+    solo.datagram("10.0.0.2:5670", &stock.beacon(0));
+    solo.pass(millis(260));
+    assert_eq!(solo.told(), ["EXIT stock left"]);
+}
+
+#[test]
+fn a_peer_that_cannot_be_asked_yet_is_not_taken_for_gone() {
+    let mut solo = Solo::default();
+    let bob = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    solo.told();
+    solo.datagram("10.0.0.2:5670", &bob.beacon(0));
+    solo.pass(secs(5));
+    assert_eq!(solo.told(), [""; 0]);
+    // It is asked as soon as our connection is through.
+    let (conn, _) = solo.connects()[0];
+    solo.connected(conn);
+    solo.feed(conn, &router_opening());
+    solo.pass(millis(251));
+    assert!(solo.messages(conn).iter().any(|message| message.body == Body::Ping));
+}
+
+#[test]
+fn a_claim_that_has_hung_up_displaces_nobody() {
+    let (mut solo, mut stock) = met();
+    let first = rival(&mut solo, &stock);
+    solo.broken(first, IoCause::Finished);
+    solo.pass(millis(1100));
+    assert_eq!(solo.closed(stock.to_node), None);
+    // Nor does one whose end is seen only when it is read.
+    let second = rival(&mut solo, &stock);
+    solo.pass(millis(1020));
+    assert!(solo.reads(second));
+    solo.broken(second, IoCause::Finished);
+    solo.pass(millis(500));
+    assert_eq!(solo.closed(stock.to_node), None);
+    assert_stays(&mut solo, &mut stock);
+}
+
+#[test]
+fn a_peer_that_resumes_from_its_other_address_goes_on_though_its_beacons_come_from_the_first() {
+    let (mut solo, mut stock) = met();
+    solo.broken(stock.to_node, IoCause::Reset);
+    stock.to_node = solo.accept("10.9.9.9:40002");
+    stock.opening(&mut solo, stock.to_node);
+    stock.say(&mut solo, Body::Whisper, &[b"resumed"]);
+    for _ in 0..8 {
+        solo.datagram("10.0.0.2:5670", &stock.beacon(7000));
+        solo.pass(secs(1));
+        stock.say(&mut solo, Body::PingOk, &[]);
+    }
+    assert_eq!(solo.told(), ["IDENTITY-CONFLICT", r#"WHISPER stock [b"resumed"]"#]);
+}
+
+#[test]
+fn a_peer_that_names_another_address_than_its_own_is_found_there_by_its_beacon() {
+    let mut solo = Solo::default();
+    // Its connection comes from an address at which it does not listen.
+    let to_node = solo.accept("10.9.9.9:40001");
+    let mut bob = Stock { uuid: Uuid::from_u128(BOB), host: "10.0.0.2", sequence: 1, to_node, from_node: to_node };
+    bob.opening(&mut solo, to_node);
+    let hello = bob.hello("bob", &[]);
+    bob.say(&mut solo, hello, &[]);
+    let (conn, to) = solo.connects()[0].clone();
+    assert_eq!(to.to_string(), "tcp://10.9.9.9:7000");
+    solo.broken(conn, IoCause::Refused);
+    solo.datagram("10.0.0.2:5670", &bob.beacon(7000));
+    solo.pass(millis(110));
+    assert_eq!(solo.connects()[0].1.to_string(), "tcp://10.0.0.2:7000");
+}
+
+#[test]
+fn who_claims_a_newcomers_name_by_beacons_does_not_hide_it() {
+    let mut solo = Solo::default();
+    let mut reached = None;
+    for tick in 0..3000u16 {
+        // A hundred a second, each with another port; somebody answers there, and never says HELLO.
+        solo.datagram("10.0.0.66:5670", &beacon(BOB, 10_000 + tick));
+        if tick % 100 == 50 {
+            solo.datagram("10.0.0.2:5670", &beacon(BOB, 7000));
+        }
+        for (conn, to) in solo.connects() {
+            match to.to_string() == "tcp://10.0.0.2:7000" {
+                true => reached = reached.or(Some(tick)),
+                false => {
+                    solo.connected(conn);
+                    solo.feed(conn, &router_opening());
+                }
+            }
+        }
+        solo.pass(millis(10));
+    }
+    assert!(reached.is_some_and(|tick| tick < 400), "{reached:?} hundredths of a second");
+}
+
+#[test]
+fn those_who_claim_a_place_one_after_the_other_are_unreachable_each_in_its_time() {
+    let mut solo = Solo::default();
+    let mut liars = Vec::new();
+    for tenth in 0..300 {
+        if tenth % 9 == 0 {
+            liars.push(Stock::calls(&mut solo, 10_000 + tenth, "10.0.0.66"));
+        }
+        for (conn, _) in solo.connects() {
+            let refused = zre_engine::Input::Closed { conn, cause: IoCause::Refused };
+            // The node may have given it up by itself.
+            let _ = solo.node.handle(solo.now, refused);
+        }
+        solo.pass(millis(100));
+        let there: Vec<_> = liars.iter_mut().filter(|_| tenth % 50 == 0).collect();
+        for liar in there {
+            if solo.node.peer(liar.id()).is_some() {
+                liar.say(&mut solo, Body::Ping, &[]);
+            }
+        }
+        assert!(solo.node.statistics().peers <= 13, "ten seconds each");
+    }
 }

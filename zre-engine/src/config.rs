@@ -107,6 +107,8 @@ pub struct Limits {
 
     /// Peers known at a time, strangers among them. Default 1024. Protects from made-up UUIDs.
     pub peers: usize,
+    /// Peers at one address, other than of this host. Default 512: however many nodes one host makes up, others find a place.
+    pub peers_of_host: usize,
     /// New peers at once, and then as many a second. Default 1024 and 200. Protects from those who come and go as fast as
     /// they can: each costs connections, timers, and events for the application.
     pub new_peers: u32,
@@ -141,6 +143,7 @@ impl Default for Limits {
             send_queue: 8 << 20,
             events: 16 << 20,
             peers: 1024,
+            peers_of_host: 512,
             new_peers: 1024,
             new_peers_per_second: 200,
             strangers: 128,

@@ -26,12 +26,14 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 #[derive(Debug, Default)]
 pub struct EventQueue {
     len: usize,
-    /// Packed events, oldest first; `tail` goes on where `head` ends.
+    /// Packed events, oldest first; each of these goes on where the one before it ends.
     head: Bytes,
+    blocks: VecDeque<Bytes>,
     tail: BytesMut,
-    /// Those that are not packed, and long frames of those that are.
+    /// Those that are not packed, and long frames and names of those that are.
     others: VecDeque<Event>,
     frames: VecDeque<Bytes>,
+    names: VecDeque<Arc<str>>,
     peers: Names<(PeerId, Arc<str>)>,
     groups: Names<Arc<str>>,
     /// How many octets were packed since the memory for them was new.
@@ -41,8 +43,14 @@ pub struct EventQueue {
 /// A queue that is empty gives its memory back after so many octets.
 const KEEP: usize = 16 << 10;
 
-/// From this length on a frame is kept as it is.
+/// From this length on a frame is kept as it is; and a group's name, which the node has as well while a peer is in it.
 const LONG: usize = 256;
+const LONG_NAME: usize = 48;
+
+/// Packed events are sealed from this length on where there is no room for another: so what is packed grows without being
+/// moved, and with hardly any room to spare.
+const BLOCK: usize = 16 << 10;
+const ROOM: usize = 512;
 
 /// The first octet of an event.
 const OTHER: u8 = 0;
@@ -58,6 +66,9 @@ impl EventQueue {
         self.pack(event);
         self.len += 1;
         self.packed += self.tail.len() - before;
+        if self.tail.len() >= BLOCK && self.tail.capacity() - self.tail.len() < ROOM {
+            self.blocks.push_back(core::mem::take(&mut self.tail).freeze());
+        }
     }
 
     fn pack(&mut self, event: Event) {
@@ -75,11 +86,11 @@ impl EventQueue {
             }
             Event::Join { peer, name, group } => {
                 self.begin(JOIN, (peer, name));
-                put_octets(&mut self.tail, group.as_bytes());
+                self.put_name(group);
             }
             Event::Leave { peer, name, group } => {
                 self.begin(LEAVE, (peer, name));
-                put_octets(&mut self.tail, group.as_bytes());
+                self.put_name(group);
             }
             other => {
                 self.tail.put_u8(OTHER);
@@ -92,8 +103,9 @@ impl EventQueue {
     pub fn pop(&mut self) -> Option<Event> {
         let event = self.unpack();
         if self.len == 0 && self.packed > KEEP {
-            (self.head, self.tail, self.packed) = (Bytes::new(), BytesMut::new(), 0);
-            (self.others, self.frames) = (VecDeque::new(), VecDeque::new());
+            (self.head, self.blocks, self.tail) = (Bytes::new(), VecDeque::new(), BytesMut::new());
+            (self.others, self.frames, self.names) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+            self.packed = 0;
         }
         event
     }
@@ -102,7 +114,7 @@ impl EventQueue {
         if self.head.is_empty() {
             // Before the rest of it is used again, nobody may hold what was split off.
             self.head = Bytes::new();
-            self.head = self.tail.split().freeze();
+            self.head = self.blocks.pop_front().unwrap_or_else(|| self.tail.split().freeze());
         }
         self.len = self.len.checked_sub(1)?;
         let kind = self.head.try_get_u8().ok()?;
@@ -118,8 +130,8 @@ impl EventQueue {
                 let group = self.groups.release(group)?;
                 Event::Shout { peer, name, group, content: self.get_content()? }
             }
-            JOIN => Event::Join { peer, name, group: get_name(&mut self.head)? },
-            _ => Event::Leave { peer, name, group: get_name(&mut self.head)? },
+            JOIN => Event::Join { peer, name, group: self.get_name()? },
+            _ => Event::Leave { peer, name, group: self.get_name()? },
         })
     }
 
@@ -137,6 +149,26 @@ impl EventQueue {
         self.tail.put_u8(kind);
         let peer = self.peers.hold(peer);
         put_number(&mut self.tail, peer);
+    }
+
+    fn put_name(&mut self, name: Arc<str>) {
+        if name.len() < LONG_NAME {
+            put_octets(&mut self.tail, name.as_bytes());
+        } else {
+            put_number(&mut self.tail, LONG_NAME);
+            self.names.push_back(name);
+        }
+    }
+
+    fn get_name(&mut self) -> Option<Arc<str>> {
+        let length = get_number(&mut self.head)?;
+        if length == LONG_NAME {
+            return self.names.pop_front();
+        }
+        // It was text when it was put in.
+        let name = core::str::from_utf8(self.head.get(..length)?).ok().map(Arc::from);
+        self.head.advance(length);
+        name
     }
 
     fn put_content(&mut self, content: &Content) {
@@ -258,14 +290,6 @@ fn put_octets(out: &mut BytesMut, octets: &[u8]) {
     out.put_slice(octets);
 }
 
-fn get_name(octets: &mut Bytes) -> Option<Arc<str>> {
-    let length = get_number(octets)?;
-    // It was text when it was put in.
-    let name = core::str::from_utf8(octets.get(..length)?).ok().map(Arc::from);
-    octets.advance(length);
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +299,9 @@ mod tests {
     fn event() -> impl Strategy<Value = Event> {
         let content = vec(prop_oneof![vec(any::<u8>(), 0..5), vec(any::<u8>(), 250..300)], 0..4)
             .prop_map(|frames| frames.into_iter().map(Bytes::from).collect::<Content>());
-        let name = |text: &'static str| prop_oneof![Just(text), Just("été")].prop_map(Arc::<str>::from);
+        let long = "a name that is long enough not to be packed among the others";
+        let name =
+            move |text: &'static str| prop_oneof![Just(text), Just("été"), Just(long)].prop_map(Arc::<str>::from);
         (
             0u8..7,
             any::<u8>().prop_map(|number| PeerId::from_octets([number % 90; 16])),

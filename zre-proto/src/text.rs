@@ -22,9 +22,16 @@ impl Text {
         &self.0
     }
 
-    /// The text, with U+FFFD where the octets are not UTF-8.
+    /// The text, with one U+FFFD for each run of octets that are not UTF-8. It is at most twice as long as the octets,
+    /// and one more, and takes no more memory than that.
     pub fn to_str(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
+        if let Ok(text) = core::str::from_utf8(&self.0) {
+            return text.into();
+        }
+        let length = readable(&self.0).map(str::len).sum();
+        let mut text = String::with_capacity(length);
+        text.extend(readable(&self.0));
+        text.into()
     }
 
     /// Length in octets.
@@ -36,6 +43,17 @@ impl Text {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// The parts of octets that are text, with a mark for each run of those that are not.
+fn readable(octets: &[u8]) -> impl Iterator<Item = &str> {
+    let mut marked = false;
+    octets.utf8_chunks().flat_map(move |chunk| {
+        marked &= chunk.valid().is_empty();
+        let mark = if chunk.invalid().is_empty() || marked { "" } else { "\u{FFFD}" };
+        marked |= !chunk.invalid().is_empty();
+        [chunk.valid(), mark]
+    })
 }
 
 impl From<&str> for Text {
@@ -91,5 +109,20 @@ mod tests {
         assert_eq!(cut.to_string(), "caf\u{FFFD}");
         assert_eq!(cut.len(), 4);
         assert_eq!(Text::from("café"), "café");
+    }
+
+    #[test]
+    fn a_run_of_octets_that_are_no_text_is_one_mark() {
+        for (octets, text) in [
+            (&b"\xFF\xFE\xFDa\xC3\xC3b\x80"[..], "\u{FFFD}a\u{FFFD}b\u{FFFD}"),
+            (b"\xFF", "\u{FFFD}"),
+            (b"a\xFFb", "a\u{FFFD}b"),
+            (b"", ""),
+        ] {
+            let read = Text::from_octets(Bytes::from_static(octets));
+            assert_eq!(read.to_str(), text);
+            assert!(text.len() <= 2 * octets.len() + 1);
+            assert_eq!(read.to_str().into_owned().capacity(), text.len());
+        }
     }
 }

@@ -114,7 +114,7 @@ impl Node {
         let endpoint = local.ip().and_then(|ip| self.endpoint_on(ip, None)).unwrap_or(local);
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
         peer.out = Out::Open { conn: id, greeted: false };
-        peer.hello_at = Some(now);
+        (peer.hello_at, peer.took) = (Some(now), now);
         peer.next_out = 1;
         self.send_hello(peer_id, id, &endpoint);
         self.flush_held(peer_id);
@@ -162,7 +162,9 @@ impl Node {
             self.release(id);
             return Ok(());
         }
-        if !conn.reading && conn.visitor.is_none() {
+        let rival =
+            conn.claims().is_some_and(|peer| self.peers.get(&peer).is_some_and(|peer| peer.contender == Some(id)));
+        if !conn.reading && conn.visitor.is_none() && !rival {
             // What came before the end waits for the application; the end comes after it.
             conn.ended = true;
             return Ok(());
@@ -270,7 +272,7 @@ impl Node {
             return;
         }
         if conn.visitor.is_some() {
-            return self.open_door(id);
+            return self.end_wait(id);
         }
         if self.has_patience(id) {
             let until = now + self.config.handshake;
@@ -312,10 +314,7 @@ impl Node {
         match conn.role() {
             Role::Out(_) => !ready,
             Role::In(Some(peer)) => !conn.introduced && self.peers.get(&peer).is_some(),
-            Role::In(None) => {
-                let host = conn.remote.ip();
-                !ready && self.peers.iter().any(|(_, peer)| peer.endpoint().ip() == host)
-            }
+            Role::In(None) => !ready && self.peers.at_host(conn.remote.ip()) > 0,
         }
     }
 
@@ -416,6 +415,9 @@ impl Node {
         if let Role::Out(peer_id) = conn.role()
             && written > 0
         {
+            if let Some(peer) = self.peers.get_mut(&peer_id) {
+                peer.took = self.now;
+            }
             self.check_room(peer_id);
             if self.phase == Phase::Stopping {
                 self.check_all_drained();

@@ -118,7 +118,9 @@ impl Node {
     fn beacon_of_known(&mut self, id: PeerId, from: IpAddr, endpoint: Address) -> Result<(), &'static str> {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&id) else { return Ok(()) };
-        if peer.ready && peer.endpoint().ip() != Some(from) && peer.home != Some(from) {
+        // Where we connect to it, where it connects from, and what it said itself.
+        let own = [peer.endpoint().ip(), peer.home, peer.named];
+        if peer.ready && !own.contains(&Some(from)) {
             return Err("not the peer's address");
         }
         peer.quiet.beacon = Some(now);
@@ -128,7 +130,12 @@ impl Node {
         // The peer is alive: what fails to reach it is tried anew, and where it says it is now.
         let moved = *peer.endpoint() != endpoint;
         let out = peer.out;
-        if matches!(out, Out::Open { .. }) || (moved && (self.is_own(&endpoint) || self.is_taken(&endpoint))) {
+        let other_host = peer.endpoint().ip() != Some(from);
+        let in_vain = !peer.ready && other_host && now.since(peer.took) > STALE_ATTEMPT;
+        if matches!(out, Out::Open { .. }) && !in_vain {
+            return Ok(());
+        }
+        if moved && (self.is_own(&endpoint) || self.is_taken(&endpoint)) {
             return Ok(());
         }
         match out {
@@ -136,11 +143,16 @@ impl Node {
                 self.move_to(id, endpoint);
                 self.reconnect(id);
             }
+            // Whoever was met where another beacon said does not say HELLO.
+            Out::Open { .. } => {
+                self.move_to(id, endpoint);
+                self.reconnect(id);
+            }
             Out::Waiting { .. } => {
                 self.move_to(id, endpoint);
                 self.retry_soon(id);
             }
-            Out::Connecting { .. } | Out::Open { .. } => {}
+            Out::Connecting { .. } => {}
         }
         Ok(())
     }

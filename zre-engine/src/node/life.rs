@@ -31,12 +31,18 @@ use zre_proto::{limits::STRING_MAX, message::Hello};
 const ANSWER: Duration = Duration::from_secs(10);
 /// So many HELLOs on one connection are waited for, where a peer has to wait to be taken back.
 const HELLOS: u8 = 6;
-/// How long a peer has to answer the PING of a probe.
-const PROBE: Duration = Duration::from_secs(1);
 /// How long a peer whose end of ours broke may be quiet before everything that it sent counts as read.
 pub(super) const READ_OUT: Duration = Duration::from_millis(250);
-/// The same where a beacon said that it leaves.
-const PROBE_LEAVING: Duration = Duration::from_millis(250);
+
+impl ProbeWhy {
+    /// How long a peer has to answer the PING.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Leaving => Duration::from_millis(250),
+            Self::Replaced | Self::Contended => Duration::from_secs(1),
+        }
+    }
+}
 
 /// A HELLO that keeps to the limits, as text.
 #[derive(Debug)]
@@ -103,6 +109,9 @@ impl Node {
         if self.is_own(&endpoint) {
             return;
         }
+        if self.is_crowded(&endpoint) {
+            return self.close(id, CloseReason::GaveWay);
+        }
         let now = self.now;
         let meaning = match self.peers.get(&peer_id) {
             None if self.phase != Phase::Running => return,
@@ -113,9 +122,9 @@ impl Node {
             Some(_) => Meaning::Restarted,
         };
         if matches!(meaning, Meaning::Enters)
-            && let Err(until) = self.admit_newcomer(peer_id)
+            && let Err(wait) = self.admit_newcomer(peer_id, endpoint.ip())
         {
-            return self.wait_at_door(id, visitor, until);
+            return self.wait_at_door(id, visitor, wait);
         }
         let introduction = visitor.introduction;
         let hellos = self.conns.get_mut(id).map_or(0, |conn| {
@@ -148,14 +157,14 @@ impl Node {
                 if self.phase != Phase::Running {
                     return;
                 }
-                if let Err(until) = self.admit_newcomer(peer_id) {
+                if let Err(wait) = self.admit_newcomer(peer_id, endpoint.ip()) {
                     if hellos > HELLOS {
                         // A program that starts anew connects anew.
                         return self.close(id, CloseReason::GaveWay);
                     }
                     self.is_caller(id, from.ip());
                     let visitor = Visitor { since: now, introduction };
-                    return self.wait_at_door(id, visitor, until);
+                    return self.wait_at_door(id, visitor, wait);
                 }
                 self.enter(id, peer_id, endpoint, introduction);
             }
@@ -203,6 +212,7 @@ impl Node {
             headers => Arc::new(headers),
         };
         peer.status = introduction.status;
+        peer.named = introduction.endpoint.as_ref().and_then(Address::ip);
         peer.next_in = 2;
         // The first HELLO after ours is its answer, and the only one.
         peer.hello_at = None;
@@ -258,27 +268,46 @@ impl Node {
         }
     }
 
-    /// Asks a peer for a sign of life, on which something depends.
+    /// Asks a peer for a sign of life, on which something depends; unless it is being asked already.
     pub(super) fn probe(&mut self, id: PeerId, why: ProbeWhy) {
-        let patience = if why == ProbeWhy::Leaving { PROBE_LEAVING } else { PROBE };
-        let until = self.now + patience;
+        if self.peers.get(&id).is_none_or(|peer| peer.probe.is_some()) {
+            return;
+        }
+        let asked = self.ping(id);
+        let until = self.now + why.patience();
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.probe = Some(Probe { why, until });
-        self.ping(id);
+        peer.probe = Some(Probe { why, until, asked, late: false });
         self.schedule_peer(id);
     }
 
-    /// The question that was asked for this reason, if any, is settled. Whether there was one.
-    pub(super) fn end_probe(&mut self, id: PeerId, why: ProbeWhy) -> bool {
-        let probe = self.peers.get_mut(&id).and_then(|peer| peer.probe.take_if(|probe| probe.why == why));
-        probe.is_some()
+    /// No answer has come in time. But whoever could not be asked, or takes what goes before the question, cannot have
+    /// answered: he has his time when the question is out.
+    fn serve_probe(&mut self, id: PeerId, probe: Probe) {
+        let now = self.now;
+        let asked = probe.asked || self.ping(id);
+        let Some(peer) = self.peers.get(&id) else { return };
+        let queue = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
+        let under_way = queue.is_some_and(Connection::has_output) && now < peer.took + probe.why.patience();
+        if probe.asked && !under_way && !probe.late {
+            return self.probe_failed(id, probe.why);
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.probe = Some(Probe { until: now + probe.why.patience(), asked, late: under_way, ..probe });
+        }
+    }
+
+    /// The question that was asked for this reason, if any, is settled.
+    pub(super) fn end_probe(&mut self, id: PeerId, why: ProbeWhy) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.probe.take_if(|probe| probe.why == why);
+        }
     }
 
     fn probe_failed(&mut self, id: PeerId, why: ProbeWhy) {
         match why {
             ProbeWhy::Leaving => self.exit(id, ExitReason::Left, 0),
             ProbeWhy::Replaced => self.exit(id, ExitReason::Replaced, 0),
-            ProbeWhy::Contended => self.end_contest(id, PROBE),
+            ProbeWhy::Contended => self.end_contest(id),
         }
     }
 
@@ -372,6 +401,7 @@ impl Node {
             self.emit(Event::Exit { peer: id, name: peer.name.clone(), reason, unsent });
         }
         self.leave_place(peer.endpoint());
+        self.knock();
         if self.phase == Phase::Stopping {
             self.check_all_drained();
         }
@@ -389,6 +419,7 @@ impl Node {
             self.close(conn, CloseReason::Abandoned);
         }
         self.leave_place(peer.endpoint());
+        self.knock();
         if self.planted(Planted::ExitOfStranger) {
             self.emit(Event::Exit { peer: id, name: peer.name, reason: ExitReason::Lost, unsent: 0 });
         }
@@ -418,15 +449,19 @@ impl Node {
         }
         let Some(peer) = self.peers.get(&id) else { return };
         if let Some(probe) = peer.probe.filter(|probe| now >= probe.until && !self.throttled) {
-            self.probe_failed(id, probe.why);
+            self.serve_probe(id, probe);
         }
         let Some(peer) = self.peers.get(&id) else { return };
         if self.full.get(&id).is_some_and(|since| now >= *since + self.config.send_timeout) {
             return self.exit(id, ExitReason::Slow, 0);
         }
         if peer.orphaned.is_some_and(|since| now >= since + self.config.evasive) {
-            return self.exit(id, ExitReason::Lost, 0);
+            // Whoever claims to be it comes from another address, and nobody speaks against it.
+            let Some(contender) = peer.contender else { return self.exit(id, ExitReason::Lost, 0) };
+            self.take_inbound(id, contender);
+            self.resume(contender);
         }
+        let Some(peer) = self.peers.get(&id) else { return };
         if matches!(peer.out, Out::Waiting { until } if now >= until) && self.phase == Phase::Running {
             self.connect(id);
         }
@@ -466,7 +501,7 @@ impl Node {
         let greeted = matches!(peer.out, Out::Open { greeted: true, .. });
         let pending = match peer.ready {
             true if peer.reintroducing && self.throttled => false,
-            true => (!greeted || peer.reintroducing) && peer.probe.is_none() && peer.ending.is_none(),
+            true => (!greeted || peer.reintroducing) && peer.ending.is_none(),
             // What it has said may lie unread while the application does not keep up.
             false => !(self.throttled && peer.inbound.is_some()),
         };

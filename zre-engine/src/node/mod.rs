@@ -353,6 +353,7 @@ impl Node {
                 Timer::Beacon(link) => self.beacon(link),
                 Timer::Connection(conn) => self.connection_timeout(conn),
                 Timer::Peer(peer) => self.serve_peer(peer),
+                Timer::Door => self.serve_door(),
                 Timer::Linger => self.finish_stop(),
             }
             if self.planted(Planted::FireOneTimer) {

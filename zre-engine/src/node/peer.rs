@@ -38,16 +38,21 @@ pub(super) struct Peer {
     /// When it was first heard of or, once ready, when it entered.
     pub(super) since: Instant,
     pub(super) out: Out,
+    /// When it last took octets of ours, or our connection to it was opened.
+    pub(super) took: Instant,
     /// Attempts to connect that failed in a row.
     pub(super) attempts: u32,
     /// The connection that it sends on.
     pub(super) inbound: Option<ConnId>,
     /// The host that it was last heard from.
     pub(super) home: Option<IpAddr>,
+    /// The host that it named in its HELLO, which may be another.
+    pub(super) named: Option<IpAddr>,
     /// A connection from elsewhere that claims its identity and waits for the outcome of a PING.
     pub(super) contender: Option<ConnId>,
-    /// When it last had to prove itself for that.
+    /// When it last had to prove itself for that, and whether it did not.
     pub(super) contested: Option<Instant>,
+    pub(super) contest_lost: bool,
     /// When it was last asked because another was said to be in its place.
     pub(super) suspected: Option<Instant>,
     /// Its newer connection, while the older one, which we do not read for the moment, is still to be read to its end;
@@ -259,6 +264,10 @@ pub(super) struct Ending {
 pub(super) struct Probe {
     pub(super) why: ProbeWhy,
     pub(super) until: Instant,
+    /// The PING is queued, or was. Before, no answer can come.
+    pub(super) asked: bool,
+    /// It was still on its way when its time was over.
+    pub(super) late: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,11 +292,14 @@ impl Peer {
             met: false,
             since: now,
             out: Out::Waiting { until: now },
+            took: now,
             attempts: 0,
             inbound: None,
             home: None,
+            named: None,
             contender: None,
             contested: None,
+            contest_lost: false,
             suspected: None,
             successor: None,
             next_in: 1,
@@ -363,11 +375,14 @@ pub(super) struct Peers {
     /// Boxed: a B-tree leaves a third of its places empty.
     by_id: BTreeMap<PeerId, Box<Peer>>,
     by_place: BTreeSet<(u64, PeerId)>,
+    /// How many are at each host.
+    of_host: BTreeMap<Option<IpAddr>, usize>,
 }
 
 impl Peers {
     pub(super) fn insert(&mut self, id: PeerId, peer: Peer) {
         self.remove(&id);
+        self.count_in(peer.endpoint.ip());
         self.by_place.insert((place(&peer.endpoint), id));
         self.by_id.insert(id, Box::new(peer));
     }
@@ -375,7 +390,26 @@ impl Peers {
     pub(super) fn remove(&mut self, id: &PeerId) -> Option<Box<Peer>> {
         let peer = self.by_id.remove(id)?;
         self.by_place.remove(&(place(&peer.endpoint), *id));
+        self.count_out(peer.endpoint.ip());
         Some(peer)
+    }
+
+    fn count_in(&mut self, host: Option<IpAddr>) {
+        *self.of_host.entry(host).or_default() += 1;
+    }
+
+    fn count_out(&mut self, host: Option<IpAddr>) {
+        if let Some(count) = self.of_host.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_host.remove(&host);
+            }
+        }
+    }
+
+    /// How many are at a host.
+    pub(super) fn at_host(&self, host: Option<IpAddr>) -> usize {
+        self.of_host.get(&host).copied().unwrap_or(0)
     }
 
     /// From now on we connect to a peer there.
@@ -383,7 +417,10 @@ impl Peers {
         let Some(peer) = self.by_id.get_mut(&id) else { return };
         self.by_place.remove(&(place(&peer.endpoint), id));
         self.by_place.insert((place(&endpoint), id));
+        let (from, to) = (peer.endpoint.ip(), endpoint.ip());
         peer.endpoint = endpoint;
+        self.count_out(from);
+        self.count_in(to);
     }
 
     /// Who is connected to there, in the order of their UUIDs.
@@ -493,6 +530,10 @@ mod tests {
                     prop_assert_eq!(peers.at(endpoint).collect::<Vec<_>>(), found);
                 }
                 prop_assert_eq!(peers.by_place.len(), peers.len());
+                for host in endpoints.iter().map(Address::ip) {
+                    let there = peers.iter().filter(|(_, peer)| peer.endpoint.ip() == host).count();
+                    prop_assert_eq!(peers.at_host(host), there);
+                }
             }
         }
     }

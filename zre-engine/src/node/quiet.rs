@@ -51,17 +51,17 @@ impl Node {
         }
     }
 
-    /// Asks a peer for a word, if it can be asked.
-    pub(super) fn ping(&mut self, id: PeerId) {
+    /// Asks a peer for a word, if it can be asked. Whether it could.
+    pub(super) fn ping(&mut self, id: PeerId) -> bool {
         if self.planted(Planted::StopPinging) && self.peers.get(&id).is_some_and(|peer| peer.pings >= 3) {
-            return;
+            return true;
         }
-        if self.peers.get(&id).is_some_and(|peer| peer.open().is_some())
-            && self.send_unless_full(id, &Body::Ping)
-            && let Some(peer) = self.peers.get_mut(&id)
-        {
+        let asked =
+            self.peers.get(&id).is_some_and(|peer| peer.open().is_some()) && self.send_unless_full(id, &Body::Ping);
+        if let Some(peer) = self.peers.get_mut(&id).filter(|_| asked) {
             peer.pings += 1;
         }
+        asked
     }
 
     pub(super) fn answer_ping(&mut self, id: PeerId) {

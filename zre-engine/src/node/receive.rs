@@ -97,6 +97,7 @@ impl Node {
             }
             return;
         }
+        self.prove_claim(peer_id, id, sequence);
         let Some(peer) = self.peers.get_mut(&peer_id).filter(|peer| peer.ready && peer.inbound == Some(id)) else {
             // Before a HELLO nothing else counts.
             self.statistics.skipped += 1;
@@ -197,9 +198,8 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.pongs = peer.pings.min(peer.pongs + 1);
         self.end_probe(peer_id, ProbeWhy::Leaving);
-        if self.end_probe(peer_id, ProbeWhy::Replaced) {
-            self.keep_place(peer_id);
-        }
+        self.end_probe(peer_id, ProbeWhy::Replaced);
+        self.keep_place(peer_id);
         self.win_contest(peer_id);
         self.check_guess(peer_id);
         if self.phase == Phase::Stopping {
@@ -214,6 +214,11 @@ pub(super) fn group_name(group: &Text) -> Arc<str> {
 }
 
 impl Peer {
+    /// Whether a message has the number that the next must have.
+    pub(super) fn is_next(&self, found: u16) -> bool {
+        found == self.next_in || (self.next_in, found) == (u16::MAX, 0)
+    }
+
     /// Whether a message is the next in order. After 65535 comes 0; some programs never use 65535.
     ///
     /// Where that shows which of the two the peer does, it is told.

@@ -1,7 +1,7 @@
 //! Whose connection a peer is heard on (RFC 23, "The Identity Property"): the newest of the same host; and one from
 //! another host only when the peer that is there does not answer any more.
 
-use super::{Node, conns::Conn, life::READ_OUT, peer::ProbeWhy};
+use super::{Node, conns::Conn, grumble::complain, life::READ_OUT, peer::ProbeWhy};
 use crate::{
     error::{CloseReason, Violation},
     event::Event,
@@ -17,8 +17,13 @@ use zre_proto::limits::IDENTITY_LEN;
 const CONTEST_AGAIN: Duration = Duration::from_secs(1);
 /// A peer whose last beacon came from its own address within this time lives: no three are lost in a row.
 const BEACONS: Duration = Duration::from_secs(3);
-/// How long such signs of life put off the end of a contest: what was said on a connection may be held up for a while.
+/// How long that alone puts off the end of a contest: what was said on a connection may be held up for a while, but the
+/// beacons of a program can outlive the rest of it.
 const CONTEST_MOST: Duration = Duration::from_secs(10);
+/// A peer that has said something within this time lives.
+const WORD: Duration = Duration::from_secs(1);
+/// How long a rival that has won is listened to before it takes the place: if it has hung up, that shows.
+const GRACE: Duration = Duration::from_millis(50);
 
 impl Node {
     /// The handshake of an inbound connection has told whose it is.
@@ -56,6 +61,7 @@ impl Node {
             // What lies in the older one, here or in the system's hands, comes before anything on this one.
             let Some(peer) = self.peers.get_mut(&peer_id) else { return };
             let older = peer.successor.replace((id, self.now + READ_OUT));
+            self.admission.is_no_caller(id);
             self.set_reading(id, false);
             if let Some((older, _)) = older {
                 self.close(older, CloseReason::Superseded);
@@ -100,6 +106,7 @@ impl Node {
         if peer.orphaned.take().is_some() || old.is_some() {
             peer.forget_pings();
         }
+        peer.contest_lost = false;
         let (ready, contender) = (peer.ready, peer.contender.take().filter(|contender| *contender != id));
         if ready {
             self.admission.is_no_caller(id);
@@ -140,8 +147,12 @@ impl Node {
         let now = self.now;
         let due = self.peers.get(&peer_id).and_then(|peer| self.next_contest(peer)).is_some_and(|at| now >= at);
         let Some(peer) = self.peers.get_mut(&peer_id).filter(|_| due) else { return };
-        peer.contested = Some(now);
-        log!(debug, "peer {peer_id}: another address claims to be it");
+        (peer.contested, peer.contest_lost) = (Some(now), false);
+        let rival = self.peers.get(&peer_id).and_then(|peer| peer.contender).and_then(|rival| self.conns.get(rival));
+        let rival = rival.and_then(|rival| rival.remote.ip());
+        if let Some(rival) = rival {
+            complain!(self, "{rival} claims to be peer {peer_id}, which is at another address: it is asked");
+        }
         self.emit(Event::IdentityConflict { peer: peer_id });
         self.probe(peer_id, ProbeWhy::Contended);
     }
@@ -152,26 +163,46 @@ impl Node {
         if peer.probe.is_none_or(|probe| probe.why != ProbeWhy::Contended) {
             return;
         }
-        peer.probe = None;
+        (peer.probe, peer.contest_lost) = (None, false);
         if let Some(contender) = peer.contender.take() {
             self.close(contender, CloseReason::IdentityConflict);
         }
     }
 
     /// The peer has not answered in time. It keeps its place a while longer if something else shows that it lives.
-    pub(super) fn end_contest(&mut self, peer_id: PeerId, patience: Duration) {
-        let now = self.now;
+    pub(super) fn end_contest(&mut self, peer_id: PeerId) {
+        let (now, evasive) = (self.now, self.config.evasive);
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let begun = peer.contested.unwrap_or(now);
-        let alive = peer.quiet.beacon.is_some_and(|at| at > now - BEACONS) || peer.quiet.heard > now - patience;
-        if let Some(probe) = peer.probe.as_mut().filter(|_| alive && now < begun + CONTEST_MOST) {
-            probe.until = now + patience;
+        let Some(probe) = peer.probe.as_mut() else { return };
+        let (begun, heard) = (peer.contested.unwrap_or(now), peer.quiet.heard);
+        // One whose connection is broken has nothing on its way to us.
+        let beacons = peer.inbound.is_some() && peer.quiet.beacon.is_some_and(|at| at > now - BEACONS);
+        // Who is held back by its own application does not read our PING; but it says PING itself.
+        let lives = beacons && (now < begun + CONTEST_MOST || heard > now - evasive);
+        if heard > now - WORD || lives {
+            probe.until = now + WORD;
             return;
         }
-        peer.probe = None;
-        if let Some(contender) = peer.contender.take() {
-            self.take_inbound(peer_id, contender);
-            self.resume(contender);
+        let Some(contender) = peer.contender else {
+            peer.probe = None;
+            return;
+        };
+        if !peer.contest_lost {
+            peer.contest_lost = true;
+            probe.until = now + GRACE;
+            self.set_reading(contender, true);
+            return self.resume(contender);
+        }
+        self.take_inbound(peer_id, contender);
+        self.resume(contender);
+    }
+
+    /// A rival that has won goes on where the peer was: so it is the peer, at another address.
+    pub(super) fn prove_claim(&mut self, peer_id: PeerId, id: ConnId, sequence: u16) {
+        let proves =
+            |peer: &super::peer::Peer| peer.contender == Some(id) && peer.contest_lost && peer.is_next(sequence);
+        if self.peers.get(&peer_id).is_some_and(proves) {
+            self.take_inbound(peer_id, id);
         }
     }
 }

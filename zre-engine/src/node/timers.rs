@@ -16,6 +16,7 @@ pub(super) enum Timer {
     Beacon(LinkId),
     Connection(ConnId),
     Peer(PeerId),
+    Door,
     Linger,
 }
 
@@ -23,7 +24,7 @@ impl Timer {
     fn wake(self) -> Wake {
         match self {
             Self::Beacon(_) => Wake::Beacon,
-            Self::Connection(_) => Wake::Connection,
+            Self::Connection(_) | Self::Door => Wake::Connection,
             Self::Peer(_) => Wake::Peer,
             Self::Linger => Wake::Linger,
         }

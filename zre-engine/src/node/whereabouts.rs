@@ -17,6 +17,8 @@ use core::{
 
 /// A peer that has not been heard for so long is asked when another is said to be in its place.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// So many may say that they are at one place, though only one can be: each that says so is compared with all others.
+const CROWD: usize = 128;
 
 impl Node {
     /// Where to connect to a peer that says `said` from the address `from`: as it says, where the addresses agree; else its
@@ -71,6 +73,11 @@ impl Node {
         true
     }
 
+    /// Whether more say that they are at a place than can be.
+    pub(super) fn is_crowded(&self, endpoint: &Address) -> bool {
+        self.peers.at(endpoint).nth(CROWD).is_some()
+    }
+
     /// A peer that has said HELLO is at a place where others were thought to be. A stranger there was this peer all along.
     /// A ready one is asked whether it still lives, and until then keeps its place.
     pub(super) fn claim_place(&mut self, newcomer: PeerId, endpoint: &Address) {
@@ -78,7 +85,9 @@ impl Node {
         for id in others {
             match self.peers.get(&id) {
                 Some(peer) if peer.ready && peer.inbound.is_none() => self.exit(id, ExitReason::Replaced, 0),
-                Some(peer) if peer.ready => self.probe(id, ProbeWhy::Replaced),
+                Some(peer) if peer.ready && peer.out.conn().is_some() => self.probe(id, ProbeWhy::Replaced),
+                // It waits for the place, or has failed there.
+                Some(peer) if peer.ready => {}
                 _ => self.adopt(newcomer, id),
             }
         }

@@ -36,6 +36,11 @@ impl Bucket {
         there
     }
 
+    /// Whether there is a permit.
+    pub(in crate::node) fn has(&self, now: Instant) -> bool {
+        self.next(now) == Some(now)
+    }
+
     /// When there is a permit again. None: never.
     pub(in crate::node) fn next(&self, now: Instant) -> Option<Instant> {
         let excess = (self.missing(now) + BILLION).saturating_sub(self.most * BILLION);

@@ -6,7 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;
 
 /// How many are remembered. Of more, those whose time ends first are forgotten.
-const MOST: usize = 1024;
+const MOST: usize = 4096;
 /// How long after its time a place is still remembered: failing again soon makes the next wait longer.
 const MEMORY: Duration = Duration::from_secs(30);
 
@@ -50,6 +50,11 @@ impl Delays {
         if let Some(old) = self.by_place.remove(&place) {
             self.by_time.remove(&(old.until, place));
         }
+    }
+
+    /// Whether somebody was sought there in vain of late.
+    pub(in crate::node) fn is_known(&self, at: &Address, now: Instant) -> bool {
+        self.by_place.get(&place(at)).is_some_and(|delay| now <= delay.until + MEMORY)
     }
 
     /// Whether it is too early to try there.

@@ -49,7 +49,7 @@ impl Heard {
     }
 }
 
-/// A number for who says that he is where. Whoever makes up two of the same has gained nothing.
+/// A number for who says that he is where.
 fn mark(id: PeerId, at: &Address) -> u64 {
     let (high, low) = uuid::Uuid::from(id).as_u64_pair();
     high.rotate_left(32) ^ low ^ place(at)

@@ -8,11 +8,12 @@
 
 mod bucket;
 mod delays;
+mod door;
 mod heard;
 mod places;
 mod returns;
 
-use super::{Node, connect::backoff, life::Introduction};
+use super::{Node, connect::backoff, grumble::complain, life::Introduction, timers::Timer};
 use crate::{
     Address,
     config::Limits,
@@ -25,6 +26,7 @@ use alloc::boxed::Box;
 pub(super) use bucket::Bucket;
 use core::time::Duration;
 use delays::Delays;
+use door::Door;
 use heard::Heard;
 use places::{Bounds, Host, Places, Vacancy};
 use returns::Returns;
@@ -33,9 +35,8 @@ use returns::Returns;
 const SAFE: Duration = Duration::from_secs(1);
 /// The same where the other has been heard before.
 const SAFE_FROM_KNOWN: Duration = Duration::from_millis(250);
-/// How long somebody waits at the door of a node that has no place, before he is looked at again; and in all.
+/// How often the door of a node is looked at that has no place, or whose application does not keep up.
 const DOOR_AGAIN: Duration = Duration::from_secs(1);
-const DOOR_MOST: Duration = Duration::from_secs(30);
 
 /// What is known of those who are not peers.
 #[derive(Debug)]
@@ -46,6 +47,9 @@ pub(super) struct Admission {
     delays: Delays,
     heard: Heard,
     returns: Returns,
+    pub(super) door: Door,
+    /// The door is being opened: whose turn it is need not wait for the others.
+    opening: bool,
 }
 
 impl Admission {
@@ -57,6 +61,8 @@ impl Admission {
             delays: Delays::default(),
             heard: Heard::default(),
             returns: Returns::default(),
+            door: Door::default(),
+            opening: false,
         }
     }
 
@@ -70,9 +76,15 @@ impl Admission {
         self.strangers.relocate(id, host);
     }
 
+    /// A caller whose words lie unread keeps its place.
+    pub(super) fn pin_caller(&mut self, id: ConnId, pinned: bool) {
+        self.callers.pin(id, pinned);
+    }
+
     /// A caller is known now, or gone.
     pub(super) fn is_no_caller(&mut self, id: ConnId) {
         self.callers.leave(id);
+        self.door.leave(id);
     }
 
     /// Somebody was met there.
@@ -93,6 +105,7 @@ impl Admission {
     pub(super) fn clear(&mut self) {
         self.strangers.clear();
         self.callers.clear();
+        self.door = Door::default();
     }
 }
 
@@ -104,6 +117,9 @@ impl Node {
         if self.peers.len() >= limits.peers {
             return Err("too many peers");
         }
+        if self.is_full_of(at.ip()) {
+            return Err("too many peers of one host");
+        }
         let admission = &mut self.admission;
         if admission.returns.waits(id, now).is_some() {
             return Err("returns too often");
@@ -111,7 +127,8 @@ impl Node {
         if admission.delays.is_early(at, now) {
             return Err("failed a moment ago");
         }
-        let known = admission.heard.again(id, at, now);
+        // Whoever was heard again and sought in vain goes behind those who were not.
+        let known = admission.heard.again(id, at, now) && !admission.delays.is_known(at, now);
         let safe_since = now - if known { SAFE_FROM_KNOWN } else { SAFE };
         let bounds = Bounds { in_all: limits.strangers, of_host: self.strangers_of(at.ip()), safe_since };
         // The last eighth is not for anybody: one half of it is for those who are heard again, one for those who connect.
@@ -196,6 +213,9 @@ impl Node {
                     false => (AcceptError::TooManyOfHost, "too many connections of one host"),
                 };
                 *self.statistics.turned_away.entry(reason).or_default() += 1;
+                if let Some(from) = from {
+                    complain!(self, "a connection from {from} is turned away: {error}");
+                }
                 Err(error)
             }
         }
@@ -206,50 +226,117 @@ impl Node {
         self.admission.callers.take(id, from, self.now);
     }
 
-    /// Somebody unknown says HELLO. Whether it may come in now; else until when it has to wait, and `None` if for as long
-    /// as there is no place.
-    pub(super) fn admit_newcomer(&mut self, id: PeerId) -> Result<(), Option<Instant>> {
+    /// Somebody unknown at this host says HELLO. Whether it may come in now, or what it has to wait for.
+    pub(super) fn admit_newcomer(&mut self, id: PeerId, host: Host) -> Result<(), Wait> {
         let now = self.now;
         if let Some(until) = self.admission.returns.waits(id, now) {
-            return Err(Some(until));
+            return Err(Wait::Until(until));
         }
         // A stranger has a place and a permit already.
         if self.peers.get(&id).is_some() {
             return Ok(());
         }
-        if self.peers.len() >= self.config.limits.peers {
-            return Err(None);
+        let others = self.admission.door.len() > 0 && !self.admission.opening;
+        if others || self.peers.len() >= self.config.limits.peers || self.is_full_of(host) {
+            return Err(Wait::Turn);
         }
-        if self.admission.permits.take(now, 0) { Ok(()) } else { Err(self.admission.permits.next(now)) }
+        if self.admission.permits.take(now, 0) { Ok(()) } else { Err(Wait::Turn) }
     }
 
-    /// A HELLO waits: until then, or for as long as there is no place, and its connection is not read.
-    pub(super) fn wait_at_door(&mut self, id: ConnId, visitor: Visitor, until: Option<Instant>) {
-        let now = self.now;
-        if until.is_none() && now >= visitor.since + DOOR_MOST {
-            return self.fail(id, CloseReason::GaveWay);
-        }
+    /// Whether as many peers are at a host as may be.
+    fn is_full_of(&self, host: Host) -> bool {
+        self.peers.at_host(host) >= self.config.limits.peers_of_host && !self.is_here(host)
+    }
+
+    /// A HELLO waits, and its connection is not read.
+    pub(super) fn wait_at_door(&mut self, id: ConnId, visitor: Visitor, wait: Wait) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         log!(debug, "connection {id}: its HELLO has to wait");
+        let (since, host) = (visitor.since, conn.remote.ip());
         conn.visitor = Some(Box::new(visitor));
         self.set_reading(id, false);
-        self.set_timer(id, Some(until.unwrap_or(now + DOOR_AGAIN)));
+        match wait {
+            Wait::Until(until) => self.set_timer(id, Some(until)),
+            Wait::Turn => {
+                self.set_timer(id, None);
+                self.admission.door.wait(id, host, since);
+                let crowd = self.admission.door.len() > self.config.limits.spare_connections.max(1);
+                if let Some(least) = self.admission.door.least().filter(|_| crowd) {
+                    self.fail(least, CloseReason::GaveWay);
+                }
+                if !self.admission.opening {
+                    self.knock();
+                }
+            }
+        }
     }
 
-    /// Its time at the door is over: the HELLO counts as if it came now.
-    pub(super) fn open_door(&mut self, id: ConnId) {
+    /// Whoever was to wait until now has done so: the HELLO counts as if it came now.
+    pub(super) fn end_wait(&mut self, id: ConnId) {
         if self.throttled {
             // Nobody would hear of it.
             return self.set_timer(id, Some(self.now + DOOR_AGAIN));
         }
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let Some((visitor, peer)) = conn.visitor.take().zip(conn.claims()) else { return };
+        self.let_in(id);
+    }
+
+    /// Opens the door for as many as may come in.
+    pub(super) fn serve_door(&mut self) {
+        let mut refused = 0;
+        self.admission.opening = true;
+        while self.has_room() && refused < self.admission.door.hosts() {
+            let Some(id) = self.admission.door.turn() else { break };
+            refused = if self.let_in(id) { 0 } else { refused + 1 };
+        }
+        self.admission.opening = false;
+        // Those who were refused though there is room are of hosts that have enough.
+        let at = (self.admission.door.len() > 0).then(|| self.next_room().unwrap_or(self.now + DOOR_AGAIN));
+        self.set_door(at);
+    }
+
+    /// Somebody has come to the door, or a peer is gone and somebody may come in.
+    pub(super) fn knock(&mut self) {
+        if self.admission.door.len() > 0 && !self.admission.opening {
+            let at = if self.has_room() { self.now } else { self.next_room().unwrap_or(self.now + DOOR_AGAIN) };
+            self.set_door(Some(at));
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        !self.throttled && self.peers.len() < self.config.limits.peers && self.admission.permits.has(self.now)
+    }
+
+    /// When there is room that is not there now, as far as time alone makes it.
+    fn next_room(&self) -> Option<Instant> {
+        let place = !self.throttled && self.peers.len() < self.config.limits.peers;
+        self.admission.permits.next(self.now).filter(|next| place && *next > self.now)
+    }
+
+    fn set_door(&mut self, at: Option<Instant>) {
+        self.timers.set(&mut self.admission.door.clock, Timer::Door, at, self.now);
+    }
+
+    /// Whether a visitor has come in, or is gone.
+    fn let_in(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return true };
+        let Some((visitor, peer)) = conn.visitor.take().zip(conn.claims()) else { return true };
         self.hello(id, peer, *visitor);
-        if self.conns.get(id).is_some_and(|conn| conn.visitor.is_none()) {
+        let waits = self.conns.get(id).is_some_and(|conn| conn.visitor.is_some());
+        if !waits {
             self.set_reading(id, !self.throttled);
             self.resume(id);
         }
+        !waits
     }
+}
+
+/// What somebody who says HELLO has to wait for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wait {
+    /// A time: he has come back too often.
+    Until(Instant),
+    /// His turn.
+    Turn,
 }
 
 /// Somebody who has said HELLO, and since when he wants to come in.

@@ -10,9 +10,19 @@ pub(in crate::node) type Host = Option<IpAddr>;
 /// Those who have a place, found by their age and by their host.
 #[derive(Debug)]
 pub(in crate::node) struct Places<K> {
-    holders: BTreeMap<K, (Host, Instant)>,
+    holders: BTreeMap<K, Holder>,
+    of_host: BTreeMap<Host, usize>,
+    /// Those who may give way.
     by_age: BTreeSet<(Instant, K)>,
     by_host: BTreeMap<Host, BTreeSet<(Instant, K)>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Holder {
+    host: Host,
+    since: Instant,
+    /// It keeps its place, whoever wants it.
+    pinned: bool,
 }
 
 /// How many places there are, and for how long one is safe.
@@ -35,17 +45,22 @@ pub(in crate::node) enum Vacancy<K> {
 
 impl<K> Default for Places<K> {
     fn default() -> Self {
-        Self { holders: BTreeMap::new(), by_age: BTreeSet::new(), by_host: BTreeMap::new() }
+        let (holders, of_host) = (BTreeMap::new(), BTreeMap::new());
+        Self { holders, of_host, by_age: BTreeSet::new(), by_host: BTreeMap::new() }
     }
 }
 
 impl<K: Copy + Ord> Places<K> {
     /// Whether somebody from this host can have a place.
     pub(in crate::node) fn vacancy(&self, host: Host, bounds: &Bounds) -> Vacancy<K> {
-        let neighbours = self.by_host.get(&host).filter(|all| all.len() >= bounds.of_host);
-        let crowd = neighbours.or((self.by_age.len() >= bounds.in_all).then_some(&self.by_age));
-        let Some(crowd) = crowd else { return Vacancy::Free };
-        match crowd.first() {
+        let oldest = if self.of_host.get(&host).is_some_and(|count| *count >= bounds.of_host) {
+            self.by_host.get(&host).and_then(BTreeSet::first)
+        } else if self.holders.len() >= bounds.in_all {
+            self.by_age.first()
+        } else {
+            return Vacancy::Free;
+        };
+        match oldest {
             Some((since, who)) if *since < bounds.safe_since => Vacancy::After(*who),
             _ => Vacancy::None,
         }
@@ -53,13 +68,39 @@ impl<K: Copy + Ord> Places<K> {
 
     pub(in crate::node) fn take(&mut self, who: K, host: Host, since: Instant) {
         self.leave(who);
-        self.holders.insert(who, (host, since));
+        self.holders.insert(who, Holder { host, since, pinned: false });
+        *self.of_host.entry(host).or_default() += 1;
+        self.offer(who, host, since);
+    }
+
+    pub(in crate::node) fn leave(&mut self, who: K) {
+        let Some(Holder { host, since, .. }) = self.holders.remove(&who) else { return };
+        if let Some(count) = self.of_host.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_host.remove(&host);
+            }
+        }
+        self.withdraw(who, host, since);
+    }
+
+    /// From now on it keeps its place, whoever wants it; or may again have to give way.
+    pub(in crate::node) fn pin(&mut self, who: K, pinned: bool) {
+        let Some(holder) = self.holders.get_mut(&who) else { return };
+        holder.pinned = pinned;
+        let Holder { host, since, .. } = *holder;
+        match pinned {
+            true => self.withdraw(who, host, since),
+            false => self.offer(who, host, since),
+        }
+    }
+
+    fn offer(&mut self, who: K, host: Host, since: Instant) {
         self.by_age.insert((since, who));
         self.by_host.entry(host).or_default().insert((since, who));
     }
 
-    pub(in crate::node) fn leave(&mut self, who: K) {
-        let Some((host, since)) = self.holders.remove(&who) else { return };
+    fn withdraw(&mut self, who: K, host: Host, since: Instant) {
         self.by_age.remove(&(since, who));
         if let Some(neighbours) = self.by_host.get_mut(&host) {
             neighbours.remove(&(since, who));
@@ -71,7 +112,7 @@ impl<K: Copy + Ord> Places<K> {
 
     /// It is at another host than was thought. Its age stays.
     pub(in crate::node) fn relocate(&mut self, who: K, host: Host) {
-        if let Some((_, since)) = self.holders.get(&who).copied() {
+        if let Some(Holder { since, .. }) = self.holders.get(&who).copied() {
             self.take(who, host, since);
         }
     }
@@ -109,8 +150,14 @@ mod tests {
         assert_eq!(places.vacancy(host(1), &bounds(15)), Vacancy::After(1), "the oldest of its neighbours");
         places.relocate(3, host(1));
         assert_eq!(places.vacancy(host(1), &bounds(15)), Vacancy::After(3));
+        places.pin(3, true);
+        assert_eq!(places.vacancy(host(1), &bounds(15)), Vacancy::After(1), "who is pinned does not give way");
+        places.pin(1, true);
+        assert_eq!(places.vacancy(host(1), &bounds(15)), Vacancy::None, "but counts");
+        places.pin(1, false);
+        assert_eq!(places.vacancy(host(1), &bounds(15)), Vacancy::After(1));
         [1, 2, 3, 4].into_iter().for_each(|who| places.leave(who));
-        assert_eq!((places.len(), places.by_age.len(), places.by_host.len()), (0, 0, 0));
+        assert_eq!((places.len(), places.of_host.len(), places.by_age.len(), places.by_host.len()), (0, 0, 0, 0));
         let all: Vec<_> = (0..5).map(|who| places.vacancy(Some([10, 0, 0, who].into()), &bounds(0))).collect();
         assert_eq!(all, [Vacancy::Free; 5]);
     }
