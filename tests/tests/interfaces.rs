@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 use zre_mio::{Event, Node};
-use zre_tests::{namespace, ours::Ours};
+use zre_tests::{
+    namespace::{self, Namespace},
+    ours::Ours,
+};
 
 const WITHIN: Duration = Duration::from_secs(10);
 
@@ -93,6 +96,27 @@ fn another_interface_is_used_when_the_chosen_one_goes_for_good() {
         for ours in [&mut alice, &mut bob] {
             let endpoint = endpoint_of(&ours.expect_within("ENTER on the other", WITHIN, is_enter));
             assert!(endpoint.starts_with("tcp://10.68.0.1:"), "{endpoint}");
+        }
+    });
+}
+
+#[test]
+fn nodes_at_several_addresses_of_one_interface_stay_together() {
+    let network = Namespace::new("nodes_at_several_addresses_of_one_interface_stay_together");
+    network.address("10.66.0.2/24").address("10.66.0.3/24").run(|| {
+        let start = |address: &str| Ours::start(Node::builder(address).interface(address));
+        let mut nodes = ["10.66.0.1", "10.66.0.2", "10.66.0.3"].map(start);
+        for ours in &mut nodes {
+            for _ in 0..2 {
+                let entered = ours.expect("ENTER", |event| matches!(event, Event::Enter { .. }));
+                let Event::Enter { name, endpoint, .. } = entered else { unreachable!("an ENTER") };
+                assert_eq!(endpoint.ip().map(|ip| ip.to_string()).as_deref(), Some(&*name), "where it listens");
+            }
+        }
+        // Longer than somebody may be out of reach.
+        for ours in &mut nodes {
+            ours.expect_none("an EXIT", Duration::from_secs(4), |event| matches!(event, Event::Exit { .. }));
+            assert_eq!(ours.node.statistics().connections, 4);
         }
     });
 }

@@ -77,8 +77,20 @@ impl Default for Config {
 /// Bounds on what others can make a node hold and do: on by default, so that a node can be left on an open network.
 /// Lengths are in octets.
 ///
-/// A peer that breaks one of the first group loses its connection; the others make somebody wait. Memory follows what came,
-/// never a length or a count that somebody declared.
+/// Three kinds: who goes beyond `message`, `frames`, `hello`, `groups`, `headers`, `header_value` or `ready` loses the
+/// connection; `send_queue` and `events` make a sender wait; beyond the others somebody is turned away, or waits to be let
+/// in. Memory follows what came, never a length or a count that somebody declared.
+///
+/// What all of it comes to at worst: each peer may hold a message that is not complete, so `peers` × `message` octets
+/// ([`Statistics::incomplete`](crate::Statistics::incomplete) tells); and a node may have `3 × peers + strangers +
+/// spare_connections` connections, each a descriptor. Where that is more than the machine has, or than `ulimit -n` allows,
+/// lower `peers` and `message`.
+///
+/// ```
+/// let mut limits = zre_engine::Limits::default();
+/// limits.peers = 64;
+/// limits.message = 1 << 20;
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -91,40 +103,43 @@ pub struct Limits {
     pub hello: usize,
     /// Groups in a HELLO, and groups that a peer is in. Default 256. Protects from peers that join without end.
     pub groups: usize,
-    /// Headers in a HELLO. Default 128.
+    /// Headers in a HELLO. Default 128. Protects from many small ones, each of which costs more than its octets.
     pub headers: usize,
-    /// One header's value. Default 8 KiB.
+    /// One header's value. Default 8 KiB. Protects whoever shows or stores headers.
     pub header_value: usize,
-    /// A READY or another command of the handshake. Default 512. Protects from what those send that are not known at all.
+    /// A READY or another command of the handshake. Default 512, at least 128. Protects from those who are not known at all.
     pub ready: usize,
 
     /// What may wait for one peer, each message counted with 64 octets more. Default 8 MiB. Protects from peers that do not
     /// read. A message within the other limits is always taken by an empty queue.
     pub send_queue: usize,
-    /// Events that wait for the application, by the memory that they hold; beyond that, senders are made to wait. Default
-    /// 16 MiB. Protects from peers that send faster than the application takes.
+    /// Events that wait for the application, by the memory that they hold, to within a quarter; beyond that, senders are
+    /// made to wait. Default 16 MiB. Protects from peers that send faster than the application takes.
     pub events: usize,
 
-    /// Peers known at a time, strangers among them. Default 1024. Protects from made-up UUIDs.
+    /// Peers known at a time, strangers among them. Default 1024. Protects from made-up UUIDs. Who says HELLO to a full node
+    /// waits until a place is free.
     pub peers: usize,
     /// Peers at one address, other than of this host. Default 512: however many nodes one host makes up, others find a place.
     pub peers_of_host: usize,
-    /// New peers at once, and then as many a second. Default 1024 and 200. Protects from those who come and go as fast as
-    /// they can: each costs connections, timers, and events for the application.
+    /// New peers at once; then [`new_peers_per_second`](Self::new_peers_per_second). Default 1024. Protects from those who come
+    /// and go as fast as they can: each costs connections, timers, and events for the application. The last eighth is kept
+    /// for those who are heard again and those who connect.
     pub new_peers: u32,
-    /// See [`new_peers`](Self::new_peers).
+    /// New peers a second in the long run. Default 200.
     pub new_peers_per_second: u32,
     /// Strangers at a time: those who were heard of by a beacon and have not said HELLO. Default 128. Protects from forged
-    /// beacons, each of which makes the node connect somewhere.
+    /// beacons, each of which makes the node connect somewhere. With 0 no beacon is heeded, and peers come by themselves.
     pub strangers: usize,
     /// Strangers at one address. Default 32. Keeps one host from taking all places.
     pub strangers_of_host: usize,
     /// The same for an address of this host, where many nodes are no wonder. Default 128.
     pub strangers_of_this_host: usize,
-    /// Inbound connections at a time beyond two for each place in `peers`. Default 128. Protects the node's descriptors.
+    /// Inbound connections at a time beyond two for each place in `peers`; and so many may wait to be let in. Default 128.
+    /// Protects the node's descriptors.
     pub spare_connections: usize,
     /// Inbound connections from one address whose peers have not entered. Default 32. Protects from connections that say
-    /// nothing, or say it slowly.
+    /// nothing, or say it slowly: the oldest gives way once it has been there for a second.
     pub callers_of_host: usize,
     /// The same for an address of this host. Default 256.
     pub callers_of_this_host: usize,

@@ -28,6 +28,16 @@ pub enum ConfigError {
     /// The headers (or, with them, the groups) no longer fit a HELLO.
     #[error("the node's HELLO would be larger than peers accept; use fewer or shorter headers and groups")]
     HelloTooLarge,
+    /// A limit with which no node could live.
+    #[error("the limit {what} is {found}; it must be at least {least}")]
+    Limit {
+        /// Which field of [`Limits`](crate::Limits).
+        what: &'static str,
+        /// What it was set to.
+        found: usize,
+        /// The least that works.
+        least: usize,
+    },
     /// A duration that must be longer.
     #[error("{what} is {found:?}; it must be at least {least:?}")]
     Duration {

@@ -12,7 +12,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 ///
 /// An [`Event`] is large beside the ten octets that a whisper can be, so a peer that sends many small ones to an application
 /// that does not look would make a node hold ten times what it sent. Here they are packed: a small message is its octets and
-/// a few more. A driver that keeps events for its application does well to keep them in one of these.
+/// a few more; ENTER, EXIT and the like, of which there are few, are kept as they are. A driver that keeps events for its application does well to keep them in one of these.
 ///
 /// ```
 /// use zre_engine::{Event, EventQueue};

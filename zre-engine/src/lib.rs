@@ -125,16 +125,19 @@
 //! Whoever is on the network can send beacons and connect. [`Limits`] says what that can cost a node, and each limit what it
 //! protects from. Beyond them somebody waits or is turned away; a peer that has entered never is. The rules of trust:
 //!
-//! - A node connects where a beacon comes from, at the port that it names; and where a HELLO comes from, unless it names that
-//!   address itself ([`Config::trust_advertised`]). Never to itself, to many, or, for another host, to its own loopback. No two
-//!   connections of its own lead to one place, whoever is said to be there.
-//! - That a peer leaves, or has moved, is believed only from its own address; the first only if it does not answer a PING.
+//! - A node connects where a beacon comes from, at the port that it names; and where a HELLO comes from, whatever address it
+//!   names ([`Config::trust_advertised`] changes that). Never to itself, to a multicast or broadcast address, or to its own
+//!   loopback because another host says so. No two connections of its own lead to one place, whoever is said to be there.
+//! - That a peer leaves, or has moved, is believed only from its own address; the first only if it is asked by a PING and
+//!   does not answer.
 //! - Who claims the UUID of a peer from another address waits, unread, until that has failed to answer a PING
 //!   ([`Event::IdentityConflict`]). Who claims its endpoint is not connected to before.
 //! - Who goes three times in a minute is taken back after 1, 2, 4 … 30 s. Places that failed are tried again as slowly.
 //! - One connection makes a node hold no more than twice what it sent, and 64 KiB.
 //!
-//! None of this is authentication: who can send from a node's own address can speak for it.
+//! None of this is authentication. Who can send from a node's own address can speak for it, and end its relations; after that
+//! the true one may have to wait for up to 30 s, as it has come and gone too often. And peers that somebody made up are peers
+//! like others: they are told to the application, and keep their places for as long as they keep the rules.
 //!
 //! # Buffers
 //!

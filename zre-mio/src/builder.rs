@@ -139,6 +139,15 @@ impl Builder {
     }
 
     /// What peers, and those who are none, may cost. The defaults are fit for an open network.
+    ///
+    /// ```
+    /// use zre_mio::{Limits, Node};
+    ///
+    /// let mut limits = Limits::default();
+    /// limits.peers = 64;
+    /// limits.message = 1 << 20;
+    /// let builder = Node::builder("alice").limits(limits);
+    /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self

@@ -1,10 +1,10 @@
 //! One TCP connection, as far as the driver knows it.
 
-use crate::tcp::cause;
+use crate::tcp::{self, cause};
 use mio::{Interest, Registry, Token, net::TcpStream};
 use std::{
     io::{self, IoSlice, Read, Write},
-    net::{IpAddr, Shutdown, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
 };
 use zre_engine::{ConnId, Instant, IoCause, Node};
 
@@ -24,6 +24,8 @@ pub(crate) struct Connection {
     pub(crate) remote: Option<IpAddr>,
     /// Further addresses to try.
     untried: Vec<SocketAddr>,
+    /// The address that it is to come from.
+    from: Option<Ipv4Addr>,
     connected: bool,
     readable: bool,
     writable: bool,
@@ -74,6 +76,7 @@ impl Connection {
             socket: None,
             remote: None,
             untried: Vec::new(),
+            from: None,
             connected: false,
             readable: false,
             writable: false,
@@ -99,9 +102,10 @@ impl Connection {
         Ok(Self { socket: Some(socket), remote, connected: true, writable: true, ..Self::new(id, true) })
     }
 
-    /// One that is to lead to the first of the addresses (given in `connect_to`, last first) that takes it.
-    pub(crate) fn outgoing(id: ConnId) -> Self {
-        Self::new(id, false)
+    /// One that is to lead to the first of the addresses (given in `connect_to`, last first) that takes it, and to come from
+    /// this address of ours.
+    pub(crate) fn outgoing(id: ConnId, from: Option<Ipv4Addr>) -> Self {
+        Self { from, ..Self::new(id, false) }
     }
 
     /// Begins an attempt; where one cannot even begin, the next.
@@ -115,7 +119,7 @@ impl Connection {
     pub(crate) fn connect_next(&mut self, mut error: io::Error, registry: &Registry, token: Token) -> io::Result<()> {
         self.drop_socket(registry);
         while let Some(address) = self.untried.pop() {
-            let begun = TcpStream::connect(address).and_then(|mut socket| {
+            let begun = tcp::connect(address, self.from).and_then(|mut socket| {
                 registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
                 Ok(socket)
             });

@@ -93,6 +93,6 @@ pub use node::Node;
 pub use run::run;
 pub use zre_engine::app::{App, Cx, Runner};
 pub use zre_engine::{
-    Address, Config, ConfigError, Content, Event, ExitReason, Headers, Instant, Limits, PeerId, PeerIdError, PeerInfo,
-    SendError, Statistics, bytes,
+    Address, Config, ConfigError, Content, Event, EventQueue, ExitReason, Headers, Instant, Limits, PeerId,
+    PeerIdError, PeerInfo, SendError, Statistics, bytes,
 };

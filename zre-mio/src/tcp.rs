@@ -1,4 +1,4 @@
-//! The mailbox: the socket that peers connect to.
+//! The mailbox, which is the socket that peers connect to, and connections to theirs.
 
 use crate::error::StartError;
 use mio::{
@@ -6,7 +6,10 @@ use mio::{
     net::{TcpListener, TcpStream},
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 use zre_engine::{Instant, IoCause, ListenerId};
 
 /// A hundred nodes that start together overflow the usual 128 (protocol.md, section 2).
@@ -60,6 +63,35 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&at.into())?;
     socket.listen(BACKLOG)?;
     Ok(TcpListener::from_std(socket.into()))
+}
+
+/// Begins to connect, from this address of ours where the system would take another one: peers know a node by the address
+/// that its beacons come from.
+pub(crate) fn connect(to: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    match from.filter(|from| to.is_ipv4() && source_towards(to).is_some_and(|source| source != *from)) {
+        // The system then chooses the port together with the way, so that many connections can share one.
+        None => TcpStream::connect(to),
+        Some(from) => connect_from(from, to).or_else(|_| TcpStream::connect(to)),
+    }
+}
+
+/// The address that the system would connect from. Nothing is sent.
+fn source_towards(to: SocketAddr) -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect(to).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
+}
+
+fn connect_from(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    match socket.connect(&to.into()) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock && error.raw_os_error() != Some(libc::EINPROGRESS) => {
+            Err(error)
+        }
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
 }
 
 /// Whether the machine has run out of descriptors or memory: it will not help to try again at once.

@@ -9,6 +9,7 @@ use crate::{
     log::log,
     planted::Planted,
 };
+use alloc::boxed::Box;
 use core::{
     net::{IpAddr, SocketAddr},
     time::Duration,
@@ -130,9 +131,11 @@ impl Node {
         // The peer is alive: what fails to reach it is tried anew, and where it says it is now.
         let moved = *peer.endpoint() != endpoint;
         let out = peer.out;
-        let other_host = peer.endpoint().ip() != Some(from);
-        let in_vain = !peer.ready && other_host && now.since(peer.took) > STALE_ATTEMPT;
-        if matches!(out, Out::Open { .. }) && !in_vain {
+        if matches!(out, Out::Open { .. }) {
+            if !peer.ready && peer.endpoint().ip() != Some(from) {
+                // One of the two lies. Whoever was met first has his time to say HELLO; then the other has his.
+                peer.elsewhere = Some(Box::new(endpoint));
+            }
             return Ok(());
         }
         if moved && (self.is_own(&endpoint) || self.is_taken(&endpoint)) {
@@ -143,16 +146,11 @@ impl Node {
                 self.move_to(id, endpoint);
                 self.reconnect(id);
             }
-            // Whoever was met where another beacon said does not say HELLO.
-            Out::Open { .. } => {
-                self.move_to(id, endpoint);
-                self.reconnect(id);
-            }
             Out::Waiting { .. } => {
                 self.move_to(id, endpoint);
                 self.retry_soon(id);
             }
-            Out::Connecting { .. } => {}
+            Out::Connecting { .. } | Out::Open { .. } => {}
         }
         Ok(())
     }

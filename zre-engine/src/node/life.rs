@@ -205,6 +205,7 @@ impl Node {
         }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.ready = true;
+        peer.elsewhere = None;
         peer.since = now;
         peer.name = introduction.name;
         peer.headers = match introduction.headers {

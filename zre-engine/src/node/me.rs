@@ -40,6 +40,7 @@ pub(super) struct Me {
 impl Me {
     pub(super) fn new(config: &Config, rng: &mut impl Rng) -> Result<Self, ConfigError> {
         check_durations(config)?;
+        check_limits(&config.limits)?;
         let mut random = [0; 16];
         rng.fill_bytes(&mut random);
         let uuid = config.uuid.unwrap_or_else(|| uuid::Builder::from_random_bytes(random).into_uuid());
@@ -115,6 +116,26 @@ impl Me {
         self.hello = Some((endpoint.clone(), octets.clone()));
         octets
     }
+}
+
+/// With less, every connection would break, or nobody could ever come in.
+fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
+    for (what, found, least) in [
+        ("message", limits.message, 1),
+        ("frames", limits.frames, 1),
+        // The READY of stock programs has 54 octets, ours 71.
+        ("ready", limits.ready, 128),
+        ("peers", limits.peers, 1),
+        ("peers_of_host", limits.peers_of_host, 1),
+        ("new_peers", limits.new_peers as usize, 1),
+        ("new_peers_per_second", limits.new_peers_per_second as usize, 1),
+        ("callers_of_host", limits.callers_of_host, 1),
+    ] {
+        if found < least {
+            return Err(ConfigError::Limit { what, found, least });
+        }
+    }
+    Ok(())
 }
 
 fn check_durations(config: &Config) -> Result<(), ConfigError> {

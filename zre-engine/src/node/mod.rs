@@ -328,6 +328,7 @@ impl Node {
             peers,
             strangers: self.peers.len() - peers,
             connections: self.conns.len(),
+            incomplete: self.conns.iter().filter_map(|(_, conn)| conn.zmtp.as_ref()).map(Connection::incomplete).sum(),
             events_waiting: self.waiting,
             send_queues: queued.sum::<usize>() + self.peers.iter().map(|(_, peer)| peer.held.load()).sum::<usize>(),
             ..self.statistics.clone()

@@ -33,6 +33,8 @@ pub(super) struct Peer {
     endpoint: Address,
     /// It has said HELLO, and the application has seen ENTER.
     pub(super) ready: bool,
+    /// Where another beacon said that it is, while it has not said HELLO where the first did.
+    pub(super) elsewhere: Option<Box<Address>>,
     /// It was ready before, and its connection broke.
     pub(super) met: bool,
     /// When it was first heard of or, once ready, when it entered.
@@ -289,6 +291,7 @@ impl Peer {
             status: 0,
             endpoint,
             ready: false,
+            elsewhere: None,
             met: false,
             since: now,
             out: Out::Waiting { until: now },

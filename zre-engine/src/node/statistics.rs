@@ -24,13 +24,17 @@ pub struct Statistics {
     pub beacons_sent: u64,
     /// Beacons of others that were good.
     pub beacons_received: u64,
-    /// Datagrams that were not, by reason.
+    /// Datagrams that were not heeded, by reason: `malformed`, `secure` (its sender uses CURVE), `source` (no address of a
+    /// host), `our own endpoint`, `another peer's endpoint` (somebody is thought to be there already), `not the peer's
+    /// address`, `failed a moment ago` (nobody was met there), `returns too often`, `too many strangers`, `too many new peers`,
+    /// `too many peers`, `too many peers of one host`.
     pub beacons_rejected: BTreeMap<&'static str, u64>,
-    /// Connections of others that were not taken, by reason.
+    /// Connections of others that were not taken, by reason: `too many connections`, `too many connections of one host`.
     pub turned_away: BTreeMap<&'static str, u64>,
     /// How often somebody at another address claimed the UUID of a peer.
     pub identity_conflicts: u64,
-    /// Connections that this node closed, by reason.
+    /// Connections that this node closed, by reason: the word of an [`ExitReason`](crate::ExitReason) where a relation
+    /// ended, else that of a [`CloseReason`](crate::CloseReason), or of the [`Violation`](crate::Violation) in it.
     pub closed: BTreeMap<&'static str, u64>,
     /// JOIN and LEAVE with a status that does not follow.
     pub status_mismatches: u64,
@@ -40,6 +44,8 @@ pub struct Statistics {
     pub discarded: u64,
     /// Messages that were queued for a peer when it went.
     pub unsent: u64,
+    /// Octets that came and are no whole message yet, or lie unread at this node's wish.
+    pub incomplete: usize,
     /// What waits for the application, as [`Event::octets`](crate::Event::octets) counts it.
     pub events_waiting: usize,
     /// What waits for peers, in octets, each message counted with 64 more.

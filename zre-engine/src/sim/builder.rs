@@ -89,9 +89,10 @@ impl<A: App> Builder<A> {
         self
     }
 
-    /// So many hostile machines beside the nodes, until [`Sim::calm`]: they forge beacons and HELLOs, claim the UUIDs and
-    /// endpoints of nodes, flood, stall, and talk nonsense. What they make up enters as peers do, so applications hear of
-    /// nodes that are none; what they must not do is to harm the nodes that are. Default none.
+    /// So many hostile machines beside the nodes, until [`Sim::calm`] ([`Sim::heal`] does not end them): they forge beacons and
+    /// HELLOs, claim the UUIDs and endpoints of nodes, flood, stall, and talk nonsense. What they make up enters as peers do,
+    /// so applications hear of nodes that are none ([`Sim::find`] knows only those that are); what they must not do is to
+    /// harm the nodes that are. Default none.
     ///
     /// # Panics
     ///

@@ -91,7 +91,9 @@
 //!
 //! [`Builder::hostile`] puts machines into the network that are no nodes; [`Scenario::siege`] draws scenarios with them. All
 //! that is checked about nodes is checked about nodes among them, too. What they make up enters as peers do, and applications
-//! hear what it says: an application that is to be left on an open network is best tried among them.
+//! hear what it says: an application that is to be left on an open network is best tried among them. In its assertions,
+//! [`Sim::find`] tells nodes from what is made up; or [`Sim::calm`] silences the hostile machines, and a minute later all
+//! that they made up is gone.
 //!
 //! # How chance works
 //!

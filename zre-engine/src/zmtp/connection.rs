@@ -372,6 +372,11 @@ impl Connection {
         !self.frames.is_empty() || self.decoder.is_in_message()
     }
 
+    /// Octets that came and are no whole message yet, or were not looked at.
+    pub fn incomplete(&self) -> usize {
+        self.decoder.held() + self.frames.iter().map(Bytes::len).sum::<usize>()
+    }
+
     /// How many octets the greeting or frame in progress still wants, as far as that is known.
     pub fn wanted(&self) -> usize {
         match &self.stage {

@@ -1,6 +1,6 @@
 //! What the engine wants done: its actions, writing, closing.
 
-use super::{CONNECTIONS, Driver, RESOLVER};
+use super::{CONNECTIONS, Driver, RESOLVER, watch::Watch};
 use crate::{
     connection::{Connection, Writing},
     log::{debug, trace},
@@ -65,7 +65,8 @@ impl Driver {
 
     fn connect(&mut self, conn: ConnId, to: Address) {
         debug!("{conn}: connecting to {to}");
-        self.keep(Connection::outgoing(conn));
+        let from = self.watch.as_ref().and_then(Watch::address);
+        self.keep(Connection::outgoing(conn, from));
         match to {
             Address::Tcp(address) => self.connect_to(conn, vec![address]),
             Address::Name { host, port } => {

@@ -13,7 +13,10 @@ use crate::{
     udp::Link,
 };
 use mio::Token;
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 use zre_engine::{Input, Instant, LinkId, ListenerId, ListenerKind};
 
 /// How often the system is asked.
@@ -38,6 +41,11 @@ impl Watch {
     /// What the node wants, its UDP port and its mailbox's, and what it has.
     pub(super) fn new(wanted: Option<String>, (port, mailbox_port): (u16, u16), has: Interface, now: Instant) -> Self {
         Self { wanted, port, mailbox_port, has: Some(has), next: now + EVERY, troubled: false }
+    }
+
+    /// The address of the node's interface.
+    pub(super) fn address(&self) -> Option<Ipv4Addr> {
+        self.has.as_ref().map(|interface| interface.address)
     }
 
     /// What the node should have now. None where nothing fits.

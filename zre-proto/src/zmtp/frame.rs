@@ -153,6 +153,16 @@ impl FrameDecoder {
         self.chunk_len
     }
 
+    /// How many octets are held that are no whole frame yet, or were not looked at.
+    pub fn held(&self) -> usize {
+        let partial = match self.partial.as_deref() {
+            Some(Partial::Body(_, body)) => body.len(),
+            Some(Partial::Header(_, filled)) => *filled,
+            None => 0,
+        };
+        partial + self.chunk.len() + self.tail.as_ref().map_or(0, |tail| tail.len())
+    }
+
     /// How many octets the frame in progress still wants, as far as that is known; 0 between frames.
     pub fn wanted(&self) -> usize {
         match self.partial.as_deref() {

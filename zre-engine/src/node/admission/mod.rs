@@ -13,7 +13,7 @@ mod heard;
 mod places;
 mod returns;
 
-use super::{Node, connect::backoff, grumble::complain, life::Introduction, timers::Timer};
+use super::{Node, Phase, connect::backoff, grumble::complain, life::Introduction, timers::Timer};
 use crate::{
     Address,
     config::Limits,
@@ -142,10 +142,11 @@ impl Node {
         };
         if let Some(reason) = refused {
             admission.heard.refused(id, at, now);
+            complain!(self, "the beacon of a node at {at} is not heeded: {reason}");
             return Err(reason);
         }
         if let Vacancy::After(oldest) = vacancy {
-            self.disappoint(oldest);
+            self.give_up(oldest);
         }
         self.admission.strangers.take(id, at.ip(), now);
         Ok(())
@@ -161,21 +162,35 @@ impl Node {
         let bounds = Bounds { in_all: self.config.limits.strangers, of_host: usize::MAX, safe_since: now };
         match self.admission.strangers.vacancy(host, &bounds) {
             Vacancy::Free => {}
-            Vacancy::After(oldest) => self.disappoint(oldest),
+            Vacancy::After(oldest) => drop(self.give_up(oldest)),
             Vacancy::None => return false,
         }
         self.admission.strangers.take(id, host, now);
         true
     }
 
-    /// A stranger that did not say HELLO is given up, and for a while nobody is looked for where it was said to be.
+    /// A stranger that did not say HELLO is given up, and for a while nobody is looked for where it was said to be. Where
+    /// another beacon said that it is, it is looked for now.
     pub(super) fn disappoint(&mut self, id: PeerId) {
+        let now = self.now;
+        let Some(at) = self.give_up(id).filter(|_| self.phase == Phase::Running) else { return };
+        if !self.is_own(&at) && !self.is_taken(&at) && !self.admission.delays.is_early(&at, now) {
+            self.admission.strangers.take(id, at.ip(), now);
+            self.introduce(id, *at);
+            self.connect(id);
+        }
+    }
+
+    /// A stranger is given up. Where else a beacon said that it is.
+    fn give_up(&mut self, id: PeerId) -> Option<Box<Address>> {
         let jitter = self.random(900, 1100);
         let now = self.now;
-        let Some(peer) = self.peers.get(&id) else { return };
+        let peer = self.peers.get_mut(&id)?;
+        let elsewhere = peer.elsewhere.take();
         self.admission.delays.failed(peer.endpoint(), now, |failures| backoff(failures, jitter));
         log!(debug, "peer {id}: given up before it said HELLO");
         self.forget(id);
+        elsewhere
     }
 
     fn strangers_of(&self, host: Host) -> usize {

@@ -51,6 +51,8 @@ pub(super) struct Hostile {
     connects: u32,
     /// Whose beacons it has heard: where, and who.
     heard: BTreeMap<Ipv4Addr, (Uuid, u16)>,
+    /// What it forged last: it may say that again and again.
+    forged: Option<(Ipv4Addr, Bytes)>,
     lines: VecDeque<Line>,
 }
 
@@ -62,6 +64,8 @@ struct Line {
     script: Script,
     /// It takes what comes; else it lets it lie.
     reads: bool,
+    /// It is ended when all is said.
+    hangs_up: bool,
 }
 
 impl Hostile {
@@ -77,6 +81,7 @@ impl Hostile {
             datagrams: 0,
             connects: 0,
             heard: BTreeMap::new(),
+            forged: None,
             lines: VecDeque::new(),
         }
     }
@@ -196,7 +201,8 @@ impl<A: App> Sim<A> {
         self.ship(to, Packet::Opened { to: to.other() }, Some(Flag::SynAck));
         let hostile = self.hostile(machine);
         let (script, reads) = (words::answer(&mut hostile.dice), hostile.dice.below(3) > 0);
-        self.hold(machine, Line { socket: to, open: true, script, reads });
+        let hangs_up = hostile.dice.below(4) == 0;
+        self.hold(machine, Line { socket: to, open: true, script, reads, hangs_up });
     }
 
     fn hold(&mut self, machine: usize, line: Line) {
@@ -233,11 +239,13 @@ impl<A: App> Sim<A> {
         let hostile = self.hostile(machine);
         let number = hostile.datagrams;
         hostile.datagrams += 1;
-        let octets = match hostile.forge() {
-            Some((from, beacon)) if hostile.dice.below(20) > 0 => (from, beacon.encode()),
-            Some((from, beacon)) => (from, beacon.encode().slice(..hostile.dice.below(22) as usize)),
+        let again = hostile.forged.clone().filter(|_| hostile.dice.below(3) == 0);
+        let octets = match again.or_else(|| hostile.forge().map(|(from, beacon)| (from, beacon.encode()))) {
+            Some(octets) if hostile.dice.below(20) > 0 => octets,
+            Some((from, beacon)) => (from, beacon.slice(..hostile.dice.below(beacon.len() as u64) as usize)),
             None => return,
         };
+        hostile.forged = Some(octets.clone());
         self.spread(machine, octets, number);
     }
 
@@ -270,7 +278,8 @@ impl<A: App> Sim<A> {
         let own = SocketAddrV4::new(hostile.address, 10_000 + (count % 50_000) as u16);
         let socket = self.wires.open((machine, None), victim, count, [own, SocketAddrV4::new(at, port)]);
         self.ship(socket, Packet::Syn { to: socket.other() }, Some(Flag::Syn));
-        self.hold(machine, Line { socket, open: false, script, reads });
+        let hangs_up = self.hostile(machine).dice.below(4) == 0;
+        self.hold(machine, Line { socket, open: false, script, reads, hangs_up });
     }
 
     /// Who to be towards a node.
@@ -305,8 +314,14 @@ impl<A: App> Sim<A> {
         let window = self.network.tcp.window.max(1);
         for _ in 0..pieces {
             let Some(line) = self.hostile(machine).lines.get_mut(which).filter(|line| line.open) else { return };
-            let socket = line.socket;
-            let Some(piece) = line.script.pop_front() else { return };
+            let (socket, hangs_up) = (line.socket, line.hangs_up);
+            let Some(piece) = line.script.pop_front() else {
+                if hangs_up {
+                    self.hostile(machine).lines.remove(which);
+                    self.leave_wire(socket, IoCause::Finished);
+                }
+                return;
+            };
             let Some(end) = self.wires.end_mut(socket).filter(|end| end.phase == Phase::Open) else { return };
             if u64::from(end.under_way) + piece.len() as u64 > u64::from(window) {
                 return;

@@ -110,13 +110,14 @@ fn spoil(dice: &mut Dice, script: &mut Script) {
 }
 
 fn hello(dice: &mut Dice, guise: &Guise) -> Bytes {
-    let groups = (0..dice.below(300)).map(|group| Text::from(format!("{group}").as_str()));
-    let many = dice.below(4) == 0;
+    let count = dice.below(300);
+    let groups = (0..count).map(|group| Text::from(format!("{group}").as_str()));
+    let (many, noise) = (dice.below(4) == 0, garbage(dice, 255));
     let hello = Hello {
         endpoint: guise.endpoint.as_str().into(),
-        groups: if many { groups.collect() } else { vec!["a".into()] },
+        groups: if many { groups.chain([Text::from_octets(noise)]).collect() } else { vec!["a".into()] },
         status: dice.next() as u8,
-        name: "mallory".into(),
+        name: if dice.below(4) == 0 { Text::from_octets(garbage(dice, 255)) } else { "mallory".into() },
         headers: if many { (0..150).map(|_| ("same".into(), "name".into())).collect() } else { Vec::new() },
     };
     message(1, Body::Hello(hello), &[])

@@ -51,7 +51,8 @@ pub struct Scenario {
     pub seed: u64,
     /// How many nodes there are.
     pub nodes: usize,
-    /// How many hostile machines there are beside the nodes, until all is healed ([`Builder::hostile`]).
+    /// How many hostile machines there are beside the nodes ([`Builder::hostile`]), until all is healed in the end; an operation
+    /// that heals does not end them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hostile: usize,
     /// What the network is like until it is healed.
@@ -96,8 +97,8 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// If it is not JSON, or not that of a scenario, or has more than [`NODES_MOST`](Self::NODES_MOST) nodes, or a message
-    /// of more than 64 MiB.
+    /// If it is not JSON, or not that of a scenario, or has more than [`NODES_MOST`](Self::NODES_MOST) nodes or
+    /// [`HOSTILE_MOST`](Self::HOSTILE_MOST) hostile machines, or a message of more than 64 MiB.
     pub fn from_json(json: &str) -> Result<Self, ScenarioError> {
         let mut scenario: Self = serde_json::from_str(json).map_err(|error| ScenarioError(error.to_string()))?;
         scenario.operations.sort_by_key(|operation| operation.at);

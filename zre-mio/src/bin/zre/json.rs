@@ -116,6 +116,7 @@ pub(crate) fn statistics(statistics: &Statistics) -> String {
         .number("status_mismatches", statistics.status_mismatches)
         .number("skipped", statistics.skipped)
         .number("unsent", statistics.unsent)
+        .number("incomplete", now(statistics.incomplete))
         .number("events_waiting", now(statistics.events_waiting))
         .number("send_queues", now(statistics.send_queues))
         .end()

@@ -47,6 +47,9 @@ Questions:
   {"do":"peer_address","peer":"UUID"}                   and peer_name, peer_headers
   {"do":"peer_header_value","peer":"UUID","name":"k"}
 
+Events: START, ENTER, EVASIVE, SILENT, EXIT, JOIN, LEAVE, WHISPER, SHOUT, STOP; and IDENTITY-CONFLICT, where somebody at
+another address claims to be a peer.
+
 Try it on this machine alone, in two terminals:
   zre pipe --interface lo --group tea
   zre chat --interface lo --group tea"#;

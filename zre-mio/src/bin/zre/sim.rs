@@ -47,7 +47,8 @@ pub(crate) struct Options {
     /// What the network is like: lan, wifi, wan, or hostile, where everything goes wrong [default: lan]
     #[arg(long, value_name = "NAME", value_parser = network)]
     network: Option<Preset>,
-    /// How many hostile machines there are beside the nodes: they forge beacons and HELLOs, flood, stall [default: 0]
+    /// How many hostile machines there are beside the nodes, at most 1000: they forge beacons and HELLOs, flood, stall. What
+    /// they make up enters, and is counted, like nodes and what these say [default: 0]
     #[arg(long, value_name = "N", value_parser = hostile)]
     hostile: Option<usize>,
     /// How many simulated seconds to run, as in 10 or 0.5 [default: 10]
@@ -85,6 +86,7 @@ A scenario says what happens when, in milliseconds; nodes are numbered from 0:
     {"at": 12000, "do": "kill", "node": 2},
     {"at": 15000, "do": "restart", "node": 2},
     {"at": 19000, "do": "whisper", "node": 0, "to": 2, "octets": 100}]}
+With "hostile": 20 beside "nodes" there are that many hostile machines, until all is healed in the end.
 There are join, leave, whisper, shout, flood, disconnect, crash, kill, stop, restart, pause, resume, slow, clock, move,
 link, partition, reset, forget, heal and network; `cargo doc -p zre-engine --features sim` has them under sim::Op.
 
@@ -204,7 +206,7 @@ impl Options {
             sim.run_for(STEP.min(end - sim.now()));
             progress.show(sim.now(), sim.mesh());
         }
-        Outcome::of_cluster(&mut sim, name, self.again(None))
+        Outcome::of_cluster(&mut sim, self.hostile.unwrap_or(0), name, self.again(None))
     }
 
     /// The command that does the same again.

@@ -11,6 +11,8 @@ pub(super) const CUSTOM: &str = "custom";
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) nodes: usize,
+    /// Hostile machines beside them.
+    pub(super) hostile: usize,
     pub(super) seed: u64,
     /// The name of a preset, or [`CUSTOM`].
     pub(super) network: String,
@@ -47,6 +49,7 @@ impl Outcome {
         let is = |name: &&&str| name.parse::<Network>().as_ref() == Ok(network);
         Self {
             nodes: report.scenario.nodes,
+            hostile: report.scenario.hostile,
             seed: report.scenario.seed,
             network: Network::PRESETS.iter().find(is).unwrap_or(&CUSTOM).to_string(),
             digest: report.digest,
@@ -63,10 +66,11 @@ impl Outcome {
         }
     }
 
-    pub(super) fn of_cluster(sim: &mut Sim<Chatter>, network: &str, again: String) -> Self {
+    pub(super) fn of_cluster(sim: &mut Sim<Chatter>, hostile: usize, network: &str, again: String) -> Self {
         let trace = sim.take_trace();
         Self {
             nodes: sim.len(),
+            hostile,
             seed: sim.seed(),
             network: network.into(),
             digest: sim.digest(),
@@ -105,6 +109,7 @@ impl Outcome {
             .number("violations", self.violations.len() as u64)
             .raw("violated", &json::harmless(&violated))
             .number("nodes", self.nodes as u64)
+            .number("hostile", self.hostile as u64)
             .number("seed", self.seed)
             .raw("network", &string(&self.network))
             .number("simulated_ms", self.simulated.as_millis())

@@ -9,8 +9,13 @@ pub(super) fn print(outcome: &Outcome, output: &Output) {
     let Outcome { nodes, seed, .. } = outcome;
     let network = if outcome.network == CUSTOM { "a network of its own" } else { &outcome.network };
     let plural = if *nodes == 1 { "" } else { "s" };
-    output
-        .line(output.paint(Colour::Bold, &format!("{} node{plural} on {network}, seed {seed}", count(*nodes as u64))));
+    let among = match outcome.hostile {
+        0 => String::new(),
+        1 => ", and 1 hostile machine".into(),
+        hostile => format!(", and {} hostile machines", count(hostile as u64)),
+    };
+    let title = format!("{} node{plural} on {network}, seed {seed}{among}", count(*nodes as u64));
+    output.line(output.paint(Colour::Bold, &title));
     for (name, text) in rows(outcome) {
         output.line(format_args!("  {}  {text}", output.paint(Colour::Dim, &format!("{name:<10}"))));
     }
