@@ -43,7 +43,6 @@ fn nodes_that_come_during_a_siege_are_met() {
         for node in 0..10 {
             let (found, limits) = (sim.node(node).statistics(), sim.node(node).limits());
             assert!(found.strangers <= limits.strangers && found.peers <= limits.peers, "{found:?}");
-            println!("node {node}: {found:?}");
         }
         // And when it is over, it is over.
         sim.calm();
