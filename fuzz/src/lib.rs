@@ -13,7 +13,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use std::str;
 use zre_engine::sim::{Scenario, Trial};
 use zre_proto::{
-    Beacon, DecodeError, Endpoint, Message,
+    Beacon, DecodeError, Endpoint, Gossip, Message,
     zmtp::{Command, Frame, FrameDecoder, FrameHeader, Greeting, GreetingDecoder},
 };
 use zre_tests::{
@@ -30,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("command", command),
     ("endpoint", endpoint),
     ("frames", frames),
+    ("gossip", gossip),
     ("greeting", greeting),
     ("life", life),
     ("message", message),
@@ -43,6 +44,19 @@ const FRAME_LIMIT: usize = 300;
 pub fn beacon(data: &[u8]) {
     match Beacon::decode(data) {
         Ok(beacon) => assert_eq!(beacon.encode(), data),
+        Err(error) => points_into(data, error),
+    }
+}
+
+/// A frame that is a gossip message is written again as it was, in as many octets as it said it would take.
+pub fn gossip(data: &[u8]) {
+    match Gossip::decode(&Bytes::copy_from_slice(data)) {
+        Ok(message) => {
+            let mut out = BytesMut::new();
+            message.encode(&mut out).expect("what was decoded can be encoded");
+            assert_eq!(out, data);
+            assert_eq!(message.encoded_len(), data.len());
+        }
         Err(error) => points_into(data, error),
     }
 }

@@ -1,8 +1,9 @@
 //! Every recorded octet of a stock program is read, and written again as it was.
 
 use bytes::{Bytes, BytesMut};
+use std::collections::{BTreeMap, BTreeSet};
 use zre_proto::{
-    Beacon, DecodeError, Fault, Message,
+    Beacon, DecodeError, Endpoint, Fault, Gossip, Message,
     zmtp::{Command, Greeting},
 };
 use zre_tests::recording::{Recording, Stream, Transcript, assert_same_octets, put_command};
@@ -179,6 +180,42 @@ fn gossip_is_no_zre() {
     let stream = recording.connections().next().unwrap();
     let signature = DecodeError { field: "message signature", offset: 0, fault: Fault::Signature };
     assert_eq!(stream.transcript().said(), Err(signature));
+}
+
+#[test]
+fn every_gossip_message_is_written_again_as_it_was() {
+    let mut names = BTreeMap::new();
+    let mut tuples = BTreeSet::new();
+    for name in ["gossip_zyre", "gossip_ping_probe"] {
+        let recording = Recording::load(name);
+        for stream in recording.connections() {
+            let transcript = stream.transcript();
+            let frames = transcript.messages().filter(|frames| frames[0].starts_with(&[0xAA, 0xA0]));
+            for frame in frames.inspect(|frames| assert_eq!(frames.len(), 1, "{name}")).map(|frames| &frames[0]) {
+                let message = Gossip::decode(frame).unwrap_or_else(|error| panic!("{name}: {error}"));
+                let mut again = BytesMut::new();
+                message.encode(&mut again).expect("what was decoded can be encoded");
+                assert_same_octets(&again, frame, name);
+                *names.entry(message.name()).or_insert(0) += 1;
+                if let Gossip::Publish(tuple) = message {
+                    assert_eq!(tuple.ttl, 0, "stock programs know no other");
+                    tuples.insert((name, tuple.key.to_str().into_owned(), tuple.value.to_str().into_owned()));
+                }
+                for cut in 0..frame.len() {
+                    assert!(Gossip::decode(&frame.slice(..cut)).is_err(), "{name}: {cut}");
+                }
+            }
+        }
+    }
+    println!("{names:?}, {tuples:#?}");
+    for kind in ["HELLO", "PUBLISH", "PING", "PONG", "INVALID"] {
+        assert!(names.contains_key(kind), "{kind} is not among {names:?}");
+    }
+    let of_nodes = tuples.iter().filter(|(name, ..)| *name == "gossip_zyre");
+    for (_, key, value) in of_nodes {
+        assert!(key.len() == 32 && key.parse::<uuid::Uuid>().is_ok(), "{key}");
+        assert!(value.parse::<Endpoint>().is_ok(), "{value}");
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ pub const BEACON_V3_LEN: usize = 54;
 pub const GREETING_LEN: usize = 64;
 /// Signature, id, version and sequence of a ZRE message.
 pub const MESSAGE_HEADER_LEN: usize = 6;
+/// Signature, id and version of a gossip message.
+pub const GOSSIP_HEADER_LEN: usize = 4;
 /// The longest frame header: flags and an eight-octet size.
 pub const FRAME_HEADER_MAX: usize = 9;
 /// The context that a ZMTP PING may carry.
