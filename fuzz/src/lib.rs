@@ -13,7 +13,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use std::str;
 use zre_engine::sim::{Scenario, Trial};
 use zre_proto::{
-    Beacon, DecodeError, Endpoint, Gossip, Message,
+    Beacon, DecodeError, EncodeError, Endpoint, Gossip, Message,
     zmtp::{Command, Frame, FrameDecoder, FrameHeader, Greeting, GreetingDecoder},
 };
 use zre_tests::{
@@ -48,27 +48,29 @@ pub fn beacon(data: &[u8]) {
     }
 }
 
-/// A frame that is a gossip message is written again as it was, in as many octets as it said it would take.
-pub fn gossip(data: &[u8]) {
-    match Gossip::decode(&Bytes::copy_from_slice(data)) {
-        Ok(message) => {
-            let mut out = BytesMut::new();
-            message.encode(&mut out).expect("what was decoded can be encoded");
-            assert_eq!(out, data);
-            assert_eq!(message.encoded_len(), data.len());
-        }
-        Err(error) => points_into(data, error),
-    }
-}
-
 /// A frame that is a message is written again as it was, in as many octets as it said it would take.
 pub fn message(data: &[u8]) {
-    match Message::decode(&Bytes::copy_from_slice(data)) {
+    let encode = |message: &Message, out: &mut BytesMut| message.encode(out).map(|()| message.encoded_len());
+    is_written_again(data, Message::decode, encode);
+}
+
+/// So is one that is a gossip message.
+pub fn gossip(data: &[u8]) {
+    let encode = |message: &Gossip, out: &mut BytesMut| message.encode(out).map(|()| message.encoded_len());
+    is_written_again(data, Gossip::decode, encode);
+}
+
+fn is_written_again<T>(
+    data: &[u8],
+    decode: impl Fn(&Bytes) -> Result<T, DecodeError>,
+    encode: impl Fn(&T, &mut BytesMut) -> Result<usize, EncodeError>,
+) {
+    match decode(&Bytes::copy_from_slice(data)) {
         Ok(message) => {
             let mut out = BytesMut::new();
-            message.encode(&mut out).expect("what was decoded can be encoded");
+            let length = encode(&message, &mut out).expect("what was decoded can be encoded");
             assert_eq!(out, data);
-            assert_eq!(message.encoded_len(), data.len());
+            assert_eq!(length, data.len());
         }
         Err(error) => points_into(data, error),
     }

@@ -8,6 +8,7 @@ pub mod ours;
 pub mod pyre;
 pub mod recording;
 pub mod script;
+pub mod seeds;
 pub mod solo;
 pub mod trouble;
 pub mod world;
