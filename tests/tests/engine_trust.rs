@@ -484,3 +484,61 @@ fn those_who_claim_a_place_one_after_the_other_are_unreachable_each_in_its_time(
         assert!(solo.node.statistics().peers <= 13, "ten seconds each");
     }
 }
+
+#[test]
+fn a_program_that_starts_anew_elsewhere_under_its_uuid_enters_on_its_new_connection() {
+    let (mut solo, mut stock) = met();
+    // As every stock program does: opening and HELLO at once.
+    let old = stock.to_node;
+    stock.to_node = rival(&mut solo, &stock);
+    stock.sequence = 1;
+    let hello = stock.hello("moved", &[]);
+    stock.say(&mut solo, hello, &[]);
+    stock.say(&mut solo, Body::Whisper, &[b"here I am"]);
+    solo.pass(millis(1200));
+    let told = solo.told();
+    assert_eq!(told, ["IDENTITY-CONFLICT", "EXIT stock restarted", "ENTER moved", r#"WHISPER moved [b"here I am"]"#]);
+    assert_eq!((solo.closed(stock.to_node), solo.closed(old).is_some()), (None, true));
+    assert_eq!(solo.connects()[0].1.to_string(), "tcp://10.0.0.66:7000");
+}
+
+#[test]
+fn a_rival_that_was_listened_to_is_not_when_the_peer_speaks() {
+    let (mut solo, mut stock) = met();
+    let rival_conn = rival(&mut solo, &stock);
+    solo.pass(millis(1010));
+    assert!(solo.reads(rival_conn));
+    stock.say(&mut solo, Body::Whisper, &[b"late"]);
+    solo.pass(millis(45));
+    assert!(!solo.reads(rival_conn));
+    // It cannot guess its way in.
+    for sequence in 0..10 {
+        let lie = zre_tests::solo::message(&zre_proto::Message { sequence, body: Body::Whisper }, &[b"lie"]);
+        solo.feed(rival_conn, &lie);
+    }
+    assert_eq!(solo.told(), ["IDENTITY-CONFLICT", r#"WHISPER stock [b"late"]"#]);
+    assert_stays(&mut solo, &mut stock);
+}
+
+#[test]
+fn a_newcomer_that_connects_again_before_its_hello_is_read_keeps_its_newer_connection() {
+    let mut config = Config::default();
+    config.limits.events = 1 << 16;
+    let mut solo = Solo::new(config);
+    let mut loud = Stock::meets(&mut solo, 1, "10.0.0.9");
+    while solo.reads(loud.to_node) {
+        loud.say(&mut solo, Body::Whisper, &[&[7; 4000]]);
+    }
+    let mut bob = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let older = bob.to_node;
+    bob.to_node = solo.accept("10.0.0.2:40002");
+    bob.opening(&mut solo, bob.to_node);
+    solo.events();
+    // What is on the older one comes first.
+    assert_eq!((solo.closed(bob.to_node), solo.closed(older)), (None, None));
+    solo.pass(millis(260));
+    assert_eq!((solo.closed(bob.to_node), solo.closed(older)), (None, Some(CloseReason::Superseded)));
+    assert!(solo.node.peer(bob.id()).is_some());
+    bob.say(&mut solo, Body::Whisper, &[b"resumed"]);
+    assert_eq!(solo.told().last().unwrap(), r#"WHISPER b0b [b"resumed"]"#);
+}

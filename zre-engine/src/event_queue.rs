@@ -36,7 +36,7 @@ pub struct EventQueue {
     names: VecDeque<Arc<str>>,
     peers: Names<(PeerId, Arc<str>)>,
     groups: Names<Arc<str>>,
-    /// How many octets were packed since the memory for them was new.
+    /// How many octets were put in since the memory for them was new.
     packed: usize,
 }
 
@@ -95,6 +95,7 @@ impl EventQueue {
             other => {
                 self.tail.put_u8(OTHER);
                 self.others.push_back(other);
+                self.packed += size_of::<Event>();
             }
         }
     }

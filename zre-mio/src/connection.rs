@@ -26,6 +26,8 @@ pub(crate) struct Connection {
     untried: Vec<SocketAddr>,
     /// The address that it is to come from.
     from: Option<Ipv4Addr>,
+    /// Where the attempt goes that is under way, if it comes from there though the system would have chosen otherwise.
+    bound: Option<SocketAddr>,
     connected: bool,
     readable: bool,
     writable: bool,
@@ -77,6 +79,7 @@ impl Connection {
             remote: None,
             untried: Vec::new(),
             from: None,
+            bound: None,
             connected: false,
             readable: false,
             writable: false,
@@ -118,13 +121,19 @@ impl Connection {
     /// Begins an attempt at the next address; without any left, that is the error.
     pub(crate) fn connect_next(&mut self, mut error: io::Error, registry: &Registry, token: Token) -> io::Result<()> {
         self.drop_socket(registry);
+        if let Some(address) = self.bound.take() {
+            // Perhaps no way leads there from that address.
+            self.from = None;
+            self.untried.push(address);
+        }
         while let Some(address) = self.untried.pop() {
-            let begun = tcp::connect(address, self.from).and_then(|mut socket| {
+            let begun = tcp::connect(address, self.from).and_then(|(mut socket, bound)| {
                 registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
-                Ok(socket)
+                Ok((socket, bound))
             });
             match begun {
-                Ok(socket) => {
+                Ok((socket, bound)) => {
+                    self.bound = bound.then_some(address);
                     self.remote = Some(address.ip());
                     self.socket = Some(socket);
                     return Ok(());

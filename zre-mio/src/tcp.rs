@@ -66,12 +66,14 @@ fn listen(at: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Begins to connect, from this address of ours where the system would take another one: peers know a node by the address
-/// that its beacons come from.
-pub(crate) fn connect(to: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<TcpStream> {
-    match from.filter(|from| to.is_ipv4() && source_towards(to).is_some_and(|source| source != *from)) {
+/// that its beacons come from. Whether that was so is returned.
+pub(crate) fn connect(to: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<(TcpStream, bool)> {
+    let other = |from: &Ipv4Addr| source_towards(to).is_some_and(|source| source != *from);
+    let from = from.filter(|from| to.is_ipv4() && to.ip().is_loopback() == from.is_loopback()).filter(other);
+    match from.and_then(|from| connect_from(from, to).ok()) {
+        Some(socket) => Ok((socket, true)),
         // The system then chooses the port together with the way, so that many connections can share one.
-        None => TcpStream::connect(to),
-        Some(from) => connect_from(from, to).or_else(|_| TcpStream::connect(to)),
+        None => TcpStream::connect(to).map(|socket| (socket, false)),
     }
 }
 

@@ -194,7 +194,7 @@ impl Node {
             return;
         }
         let reason = match peer.probe.map(|probe| probe.why) {
-            Some(ProbeWhy::Leaving) => ExitReason::Left,
+            _ if peer.leaving => ExitReason::Left,
             Some(ProbeWhy::Replaced) => ExitReason::Replaced,
             _ => ExitReason::Lost,
         };
@@ -207,7 +207,7 @@ impl Node {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         if peer.contender == Some(id) {
-            peer.contender = None;
+            (peer.contender, peer.contest_lost) = (None, false);
             return;
         }
         if peer.successor.is_some_and(|(successor, _)| successor == id) {
@@ -228,7 +228,7 @@ impl Node {
             return self.finish_ending(peer_id);
         }
         match peer.probe.map(|probe| probe.why) {
-            Some(ProbeWhy::Leaving) => self.exit(peer_id, ExitReason::Left, 0),
+            _ if peer.leaving => self.exit(peer_id, ExitReason::Left, 0),
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
             _ => {
                 // It may come back and go on where it was: libzmq does.

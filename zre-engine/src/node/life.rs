@@ -7,7 +7,7 @@
 use super::{
     Node, Phase,
     admission::Visitor,
-    conns::Role,
+    conns::{Conn, Role},
     peer::{Ending, Out, Peer, Probe, ProbeWhy},
     receive::group_name,
     timers::Timer,
@@ -122,7 +122,7 @@ impl Node {
             Some(_) => Meaning::Restarted,
         };
         if matches!(meaning, Meaning::Enters)
-            && let Err(wait) = self.admit_newcomer(peer_id, endpoint.ip())
+            && let Err(wait) = self.admit_newcomer(peer_id, endpoint.ip(), false)
         {
             return self.wait_at_door(id, visitor, wait);
         }
@@ -157,7 +157,7 @@ impl Node {
                 if self.phase != Phase::Running {
                     return;
                 }
-                if let Err(wait) = self.admit_newcomer(peer_id, endpoint.ip()) {
+                if let Err(wait) = self.admit_newcomer(peer_id, endpoint.ip(), true) {
                     if hellos > HELLOS {
                         // A program that starts anew connects anew.
                         return self.close(id, CloseReason::GaveWay);
@@ -176,25 +176,34 @@ impl Node {
 
     /// Takes the connection `id` out of a relation that ends, for the one that begins.
     fn keep_inbound(&mut self, id: ConnId, peer_id: PeerId) {
-        if let Some(peer) = self.peers.get_mut(&peer_id)
-            && peer.inbound == Some(id)
-        {
-            peer.inbound = None;
-        }
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        peer.inbound.take_if(|inbound| *inbound == id);
+        // One that claimed to be this peer, and was found to be.
+        peer.contender.take_if(|contender| *contender == id);
+        peer.successor.take_if(|(successor, _)| *successor == id);
     }
 
     fn enter(&mut self, id: ConnId, peer_id: PeerId, endpoint: Address, introduction: Introduction) {
         let now = self.now;
+        let Some(conn) = self.conns.get(id) else { return };
+        let (number, host) = (conn.number, conn.remote.ip());
         if self.peers.get(&peer_id).is_none() {
             self.introduce(peer_id, endpoint.clone());
         }
         self.admission.is_no_stranger(peer_id);
         self.admission.met(&endpoint);
         self.take_inbound(peer_id, id);
-        // Whoever else claimed to be this peer before it came has had his chance.
+        // Whoever else claimed to be this peer before it came has had his chance. But if it has connected anew meanwhile, it
+        // goes on there once the older connection is read.
+        let newer = |conn: &Conn| conn.number > number && conn.remote.ip() == host;
+        let age = |other: &ConnId| self.conns.get(*other).filter(|conn| newer(conn)).map(|conn| conn.number);
         let others: Vec<_> = self.conns.claimed_by(peer_id).filter(|other| *other != id).collect();
-        for other in others {
+        let newest = others.iter().copied().filter(|other| age(other).is_some()).max_by_key(age);
+        for other in others.into_iter().filter(|other| Some(*other) != newest) {
             self.close(other, CloseReason::Superseded);
+        }
+        if let Some(newest) = newest {
+            self.will_succeed(peer_id, newest);
         }
         let Some(peer) = self.peers.get(&peer_id) else { return };
         // Who told us by a beacon where it is may have lied; but a node with several addresses may name another one.
@@ -263,9 +272,12 @@ impl Node {
     pub(super) fn peer_may_leave(&mut self, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else { return };
         if peer.inbound.is_none() {
-            self.exit(id, ExitReason::Left, 0);
-        } else if peer.probe.is_none_or(|probe| probe.why != ProbeWhy::Leaving) {
-            self.probe(id, ProbeWhy::Leaving);
+            return self.exit(id, ExitReason::Left, 0);
+        }
+        self.probe(id, ProbeWhy::Leaving);
+        // It may be asked for another reason already.
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.leaving = true;
         }
     }
 
@@ -288,7 +300,8 @@ impl Node {
         let asked = probe.asked || self.ping(id);
         let Some(peer) = self.peers.get(&id) else { return };
         let queue = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
-        let under_way = queue.is_some_and(Connection::has_output) && now < peer.took + probe.why.patience();
+        let under_way =
+            queue.is_some_and(Connection::has_output) && now < peer.took + probe.why.patience() && !peer.contest_lost;
         if probe.asked && !under_way && !probe.late {
             return self.probe_failed(id, probe.why);
         }
@@ -390,6 +403,9 @@ impl Node {
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
         let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held.content();
         self.statistics.unsent += unsent as u64;
+        // Whoever claimed to be it may have been right, and is a caller like any other now.
+        let keeps = self.phase == Phase::Running && !matches!(reason, ExitReason::Protocol | ExitReason::Stopped);
+        let contender = peer.contender.take_if(|_| keeps);
         for conn in peer.conns() {
             if self.planted_now(Planted::LeakConnection, 5) {
                 continue;
@@ -403,6 +419,10 @@ impl Node {
         }
         self.leave_place(peer.endpoint());
         self.knock();
+        if let Some(contender) = contender {
+            self.set_reading(contender, !self.throttled);
+            self.resume(contender);
+        }
         if self.phase == Phase::Stopping {
             self.check_all_drained();
         }

@@ -83,6 +83,8 @@ pub(super) struct Peer {
     pub(super) confirmed_by: u64,
     pub(super) quiet: Quiet,
     pub(super) probe: Option<Probe>,
+    /// A beacon in its name said that it leaves, and it has not contradicted.
+    pub(super) leaving: bool,
     /// Our connection broke: the relation ends as soon as what the peer has sent is read.
     pub(super) ending: Option<Box<Ending>>,
     /// When its connection broke, if it has not come back on another.
@@ -318,6 +320,7 @@ impl Peer {
             confirmed_by: 0,
             quiet: Quiet::new(now, jitter),
             probe: None,
+            leaving: false,
             ending: None,
             orphaned: None,
             clock: Clock::default(),

@@ -197,6 +197,7 @@ impl Node {
     fn ping_answered(&mut self, peer_id: PeerId) {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.pongs = peer.pings.min(peer.pongs + 1);
+        peer.leaving = false;
         self.end_probe(peer_id, ProbeWhy::Leaving);
         self.end_probe(peer_id, ProbeWhy::Replaced);
         self.keep_place(peer_id);

@@ -58,17 +58,21 @@ impl Node {
         }
         let unread = old.and_then(|old| self.conns.get(old)).is_some_and(|old| !old.reading);
         if unread {
-            // What lies in the older one, here or in the system's hands, comes before anything on this one.
-            let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-            let older = peer.successor.replace((id, self.now + READ_OUT));
-            self.admission.is_no_caller(id);
-            self.set_reading(id, false);
-            if let Some((older, _)) = older {
-                self.close(older, CloseReason::Superseded);
-            }
-            return;
+            return self.will_succeed(peer_id, id);
         }
         self.take_inbound(peer_id, id);
+    }
+
+    /// What lies in the older connection of a peer, here or in the system's hands, comes before anything on this one.
+    pub(super) fn will_succeed(&mut self, peer_id: PeerId, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let older = peer.successor.replace((id, self.now + READ_OUT)).filter(|(older, _)| *older != id);
+        self.admission.is_no_caller(id);
+        self.set_timer(id, None);
+        self.set_reading(id, false);
+        if let Some((older, _)) = older {
+            self.close(older, CloseReason::Superseded);
+        }
     }
 
     /// Whoever waits at the door has connected anew: only the newer connection counts.
@@ -98,6 +102,10 @@ impl Node {
             // not.
             conn.reading = true;
             old.into_iter().for_each(|old| self.resume(old));
+            if self.conns.get(id).is_none_or(|conn| conn.closing) {
+                // What came on the old one has decided against the new one.
+                return;
+            }
         }
         let home = self.conns.get(id).and_then(|conn| conn.remote.ip());
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
@@ -110,6 +118,7 @@ impl Node {
         let (ready, contender) = (peer.ready, peer.contender.take().filter(|contender| *contender != id));
         if ready {
             self.admission.is_no_caller(id);
+            self.set_timer(id, None);
         }
         self.end_probe(peer_id, ProbeWhy::Contended);
         if let Some(contender) = contender {
@@ -127,6 +136,7 @@ impl Node {
     fn contend(&mut self, peer_id: PeerId, id: ConnId) {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         let older = peer.contender.replace(id);
+        peer.contest_lost = false;
         self.statistics.identity_conflicts += 1;
         self.set_reading(id, false);
         if let Some(older) = older {
@@ -181,10 +191,15 @@ impl Node {
         let lives = beacons && (now < begun + CONTEST_MOST || heard > now - evasive);
         if heard > now - WORD || lives {
             probe.until = now + WORD;
+            if core::mem::take(&mut peer.contest_lost)
+                && let Some(contender) = peer.contender
+            {
+                self.set_reading(contender, false);
+            }
             return;
         }
         let Some(contender) = peer.contender else {
-            peer.probe = None;
+            (peer.probe, peer.contest_lost) = (None, false);
             return;
         };
         if !peer.contest_lost {

@@ -6,7 +6,7 @@
 
 use super::{
     Node, Phase,
-    peer::{Out, ProbeWhy},
+    peer::{Out, Peer, ProbeWhy},
 };
 use crate::{Address, event::ExitReason, id::PeerId, planted::Planted};
 use alloc::vec::Vec;
@@ -113,11 +113,10 @@ impl Node {
 
     /// A peer has shown that it lives where another says that it is: the other cannot be there.
     pub(super) fn keep_place(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(&id) else { return };
+        let Some(peer) = self.peers.get(&id).filter(|peer| peer.out.conn().is_some()) else { return };
         let others = self.peers.at(peer.endpoint()).filter(|other| *other != id);
-        let liars: Vec<_> = others
-            .filter(|other| self.peers.get(other).is_some_and(|peer| peer.ready && peer.out.conn().is_none()))
-            .collect();
+        let waits = |peer: &Peer| peer.ready && peer.out.conn().is_none() && peer.ending.is_none();
+        let liars: Vec<_> = others.filter(|other| self.peers.get(other).is_some_and(waits)).collect();
         for liar in liars {
             self.exit(liar, ExitReason::Unreachable, 0);
         }

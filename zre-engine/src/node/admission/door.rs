@@ -42,9 +42,9 @@ impl Door {
         Some(id)
     }
 
-    /// Whoever came last of the host that most are from.
+    /// Whoever came last of the host that most are from; of several such hosts, whoever came last of all.
     pub(in crate::node) fn least(&self) -> Option<ConnId> {
-        let crowd = self.waiting.values().max_by_key(|all| all.len())?;
+        let crowd = self.waiting.values().max_by_key(|all| (all.len(), all.last().map(|(since, _)| *since)))?;
         crowd.last().map(|(_, id)| *id)
     }
 
@@ -75,6 +75,11 @@ mod tests {
         door.wait(id(10), host(2), Instant::from_nanos(9));
         door.wait(id(11), None, Instant::from_nanos(9));
         assert_eq!((door.len(), door.hosts(), door.least()), (7, 3, Some(id(4))));
+        let mut level = Door::default();
+        for (number, since) in [(1, 7), (2, 9), (3, 8)] {
+            level.wait(id(number), host(number as u8), Instant::from_nanos(since));
+        }
+        assert_eq!(level.least(), Some(id(2)));
         door.leave(id(1));
         let turns: Vec<_> = core::iter::from_fn(|| door.turn()).map(ConnId::index).collect();
         assert_eq!(turns, [0, 10, 11, 2, 3, 4]);

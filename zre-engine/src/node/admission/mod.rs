@@ -174,7 +174,11 @@ impl Node {
     pub(super) fn disappoint(&mut self, id: PeerId) {
         let now = self.now;
         let Some(at) = self.give_up(id).filter(|_| self.phase == Phase::Running) else { return };
-        if !self.is_own(&at) && !self.is_taken(&at) && !self.admission.delays.is_early(&at, now) {
+        let limits = &self.config.limits;
+        let (in_all, of_host) = (limits.strangers, self.strangers_of(at.ip()));
+        let bounds = Bounds { in_all, of_host, safe_since: Instant::ZERO };
+        let place = self.admission.strangers.vacancy(at.ip(), &bounds) == Vacancy::Free && !self.is_full_of(at.ip());
+        if place && !self.is_own(&at) && !self.is_taken(&at) && !self.admission.delays.is_early(&at, now) {
             self.admission.strangers.take(id, at.ip(), now);
             self.introduce(id, *at);
             self.connect(id);
@@ -241,8 +245,9 @@ impl Node {
         self.admission.callers.take(id, from, self.now);
     }
 
-    /// Somebody unknown at this host says HELLO. Whether it may come in now, or what it has to wait for.
-    pub(super) fn admit_newcomer(&mut self, id: PeerId, host: Host) -> Result<(), Wait> {
+    /// Somebody unknown at this host says HELLO, or somebody who was in until now. Whether it may come in now, or what it
+    /// has to wait for.
+    pub(super) fn admit_newcomer(&mut self, id: PeerId, host: Host, was_in: bool) -> Result<(), Wait> {
         let now = self.now;
         if let Some(until) = self.admission.returns.waits(id, now) {
             return Err(Wait::Until(until));
@@ -251,7 +256,7 @@ impl Node {
         if self.peers.get(&id).is_some() {
             return Ok(());
         }
-        let others = self.admission.door.len() > 0 && !self.admission.opening;
+        let others = self.admission.door.len() > 0 && !self.admission.opening && !was_in;
         if others || self.peers.len() >= self.config.limits.peers || self.is_full_of(host) {
             return Err(Wait::Turn);
         }
@@ -297,9 +302,9 @@ impl Node {
 
     /// Opens the door for as many as may come in.
     pub(super) fn serve_door(&mut self) {
-        let mut refused = 0;
+        let (mut refused, hosts) = (0, self.admission.door.hosts());
         self.admission.opening = true;
-        while self.has_room() && refused < self.admission.door.hosts() {
+        while self.has_room() && refused < hosts {
             let Some(id) = self.admission.door.turn() else { break };
             refused = if self.let_in(id) { 0 } else { refused + 1 };
         }
