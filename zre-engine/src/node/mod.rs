@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod` | the node's face: inputs, actions, events, time |
 //! | `me` | what the node is itself: name, headers, groups, and the HELLO that tells them |
-//! | `peer`, `conns`, `timers`, `statistics` | what it keeps |
+//! | `peer`, `peers`, `conns`, `timers`, `statistics` | what it keeps |
 //! | `discovery` | beacons, sent and heard |
 //! | `admission/` | who gets in, and how fast: strangers, callers, newcomers, those who come back too often |
 //! | `connect` | connections: attempts, handshakes, breaks |
@@ -12,6 +12,7 @@
 //! | `whereabouts` | where peers are, and who holds a place that two claim |
 //! | `receive` | messages that come |
 //! | `life` | ENTER to EXIT |
+//! | `probe` | questions on which something depends |
 //! | `quiet` | peers that say nothing |
 //! | `send` | messages that go |
 //! | `pressure` | an application that does not keep up |
@@ -27,7 +28,9 @@ mod grumble;
 mod life;
 mod me;
 mod peer;
+mod peers;
 mod pressure;
+mod probe;
 mod quiet;
 mod receive;
 mod send;
@@ -64,7 +67,8 @@ use core::{net::IpAddr, time::Duration};
 use grumble::Grumble;
 use me::Me;
 pub use peer::PeerInfo;
-use peer::{Members, Peers, Stranger};
+use peer::{Members, Stranger};
+use peers::Peers;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 pub use statistics::Statistics;

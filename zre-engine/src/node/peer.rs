@@ -11,12 +11,7 @@ use crate::{
     id::{ConnId, PeerId},
     time::Instant,
 };
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::net::IpAddr;
 use smallvec::SmallVec;
 use zre_proto::message::Body;
@@ -29,7 +24,7 @@ pub(super) struct Peer {
     pub(super) groups: Groups,
     /// The peer's status as it last said it.
     pub(super) status: u8,
-    /// Where we connect to. Changed by [`Peers::relocate`] only, which keeps the index.
+    /// Where we connect to. Changed by `Peers::relocate` only, which keeps the index.
     endpoint: Address,
     /// It has said HELLO, and the application has seen ENTER.
     pub(super) ready: bool,
@@ -332,6 +327,11 @@ impl Peer {
         &self.endpoint
     }
 
+    /// For [`Peers::relocate`](super::peers::Peers::relocate) only.
+    pub(super) fn move_to(&mut self, endpoint: Address) {
+        self.endpoint = endpoint;
+    }
+
     /// Answers to PINGs may have been lost with a connection of the peer's: none is waited for any more.
     pub(super) fn forget_pings(&mut self) {
         if self.is_unconfirmed() {
@@ -375,109 +375,6 @@ pub(super) struct Stranger {
     pub(super) headers: Arc<Headers>,
 }
 
-/// The peers of a node, found by UUID and by where we connect to.
-#[derive(Debug, Default)]
-pub(super) struct Peers {
-    /// Boxed: a B-tree leaves a third of its places empty.
-    by_id: BTreeMap<PeerId, Box<Peer>>,
-    by_place: BTreeSet<(u64, PeerId)>,
-    /// How many are at each host.
-    of_host: BTreeMap<Option<IpAddr>, usize>,
-}
-
-impl Peers {
-    pub(super) fn insert(&mut self, id: PeerId, peer: Peer) {
-        self.remove(&id);
-        self.count_in(peer.endpoint.ip());
-        self.by_place.insert((place(&peer.endpoint), id));
-        self.by_id.insert(id, Box::new(peer));
-    }
-
-    pub(super) fn remove(&mut self, id: &PeerId) -> Option<Box<Peer>> {
-        let peer = self.by_id.remove(id)?;
-        self.by_place.remove(&(place(&peer.endpoint), *id));
-        self.count_out(peer.endpoint.ip());
-        Some(peer)
-    }
-
-    fn count_in(&mut self, host: Option<IpAddr>) {
-        *self.of_host.entry(host).or_default() += 1;
-    }
-
-    fn count_out(&mut self, host: Option<IpAddr>) {
-        if let Some(count) = self.of_host.get_mut(&host) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_host.remove(&host);
-            }
-        }
-    }
-
-    /// How many are at a host.
-    pub(super) fn at_host(&self, host: Option<IpAddr>) -> usize {
-        self.of_host.get(&host).copied().unwrap_or(0)
-    }
-
-    /// From now on we connect to a peer there.
-    pub(super) fn relocate(&mut self, id: PeerId, endpoint: Address) {
-        let Some(peer) = self.by_id.get_mut(&id) else { return };
-        self.by_place.remove(&(place(&peer.endpoint), id));
-        self.by_place.insert((place(&endpoint), id));
-        let (from, to) = (peer.endpoint.ip(), endpoint.ip());
-        peer.endpoint = endpoint;
-        self.count_out(from);
-        self.count_in(to);
-    }
-
-    /// Who is connected to there, in the order of their UUIDs.
-    pub(super) fn at(&self, endpoint: &Address) -> impl Iterator<Item = PeerId> {
-        let place = place(endpoint);
-        let (first, last) = (PeerId::from_octets([0; 16]), PeerId::from_octets([0xFF; 16]));
-        let near = self.by_place.range((place, first)..=(place, last)).map(|(_, id)| *id);
-        near.filter(|id| self.by_id.get(id).is_some_and(|peer| peer.endpoint == *endpoint))
-    }
-
-    pub(super) fn get(&self, id: &PeerId) -> Option<&Peer> {
-        self.by_id.get(id).map(|peer| &**peer)
-    }
-
-    pub(super) fn get_mut(&mut self, id: &PeerId) -> Option<&mut Peer> {
-        self.by_id.get_mut(id).map(|peer| &mut **peer)
-    }
-
-    /// All of them, in the order of their UUIDs.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
-        self.by_id.iter().map(|(id, peer)| (*id, &**peer))
-    }
-
-    /// All UUIDs in their order, from this one on and then from the first.
-    pub(super) fn from(&self, id: PeerId) -> impl Iterator<Item = PeerId> {
-        self.by_id.range(id..).chain(self.by_id.range(..id)).map(|(id, _)| *id)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
-}
-
-/// A number for an endpoint, which takes less room in an index: its own for IPv4, one that it may share for others.
-pub(super) fn place(endpoint: &Address) -> u64 {
-    match endpoint {
-        Address::Tcp(at) => match at.ip() {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()) << 16 | u64::from(at.port()),
-            IpAddr::V6(ip) => {
-                let bits = ip.to_bits();
-                ((bits >> 64) as u64 ^ bits as u64).rotate_left(16) ^ u64::from(at.port())
-            }
-        },
-        _ => 0,
-    }
-}
-
 /// A peer that has entered, as the application sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct PeerInfo<'a> {
@@ -509,38 +406,5 @@ impl<'a> PeerInfo<'a> {
     /// The groups that it is in.
     pub fn groups(&self) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
         self.peer.groups.iter()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::{collection::vec, prelude::*};
-
-    proptest! {
-        #[test]
-        fn who_is_at_an_endpoint_is_what_a_look_at_all_peers_finds(steps in vec((0u8..3, 0u8..6, 0usize..5), 0..60)) {
-            let endpoints = ["tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://[::1]:1", "tcp://[0:0:0:1::]:1", "tcp://host:1"];
-            let endpoints = endpoints.map(|text| text.parse::<Address>().unwrap());
-            let mut peers = Peers::default();
-            for (step, number, endpoint) in steps {
-                let (id, endpoint) = (PeerId::from_octets([number; 16]), endpoints[endpoint].clone());
-                match step {
-                    0 => peers.insert(id, Peer::new(endpoint, &Stranger::default(), Instant::ZERO, 1000)),
-                    1 => peers.relocate(id, endpoint),
-                    _ => drop(peers.remove(&id)),
-                }
-                for endpoint in &endpoints {
-                    let there = |(id, peer): (PeerId, &Peer)| (peer.endpoint == *endpoint).then_some(id);
-                    let found: Vec<_> = peers.iter().filter_map(there).collect();
-                    prop_assert_eq!(peers.at(endpoint).collect::<Vec<_>>(), found);
-                }
-                prop_assert_eq!(peers.by_place.len(), peers.len());
-                for host in endpoints.iter().map(Address::ip) {
-                    let there = peers.iter().filter(|(_, peer)| peer.endpoint.ip() == host).count();
-                    prop_assert_eq!(peers.at_host(host), there);
-                }
-            }
-        }
     }
 }

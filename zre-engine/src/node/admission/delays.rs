@@ -1,6 +1,6 @@
 //! Addresses and ports where nobody was met: not tried again for a while, whoever names them.
 
-use super::super::peer::place;
+use super::super::peers::place;
 use crate::{Address, time::Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::time::Duration;

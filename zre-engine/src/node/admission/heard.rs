@@ -3,7 +3,7 @@
 //! In a flood of made-up UUIDs each is heard once, while an honest node says its own every second. So those who were
 //! refused before go before all others.
 
-use crate::{Address, id::PeerId, node::peer::place, time::Instant};
+use crate::{Address, id::PeerId, node::peers::place, time::Instant};
 use alloc::collections::BTreeSet;
 use core::time::Duration;
 
