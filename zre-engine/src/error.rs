@@ -75,8 +75,8 @@ pub enum InputError {
     /// Octets for a connection that is not connected yet.
     #[error("that connection is not connected yet")]
     NotConnected,
-    /// A mailbox must listen at a TCP address, with its real port.
-    #[error("a mailbox listens at a TCP address with a port that is not 0")]
+    /// A listener must be where others can connect to, with its real port.
+    #[error("a listener is at a numeric TCP address with a port that is not 0, or at an ipc:// or inproc:// endpoint")]
     BadListener,
     /// `start` was called twice, or after `stop`.
     #[error("the node was started before")]

@@ -16,7 +16,7 @@ pub enum Input<'a> {
         listener: ListenerId,
         /// What connects to it.
         kind: ListenerKind,
-        /// Where, with the real port.
+        /// Where, with the real port: `tcp://` with a numeric address, `ipc://` or `inproc://`.
         at: Address,
         /// What peers are told instead, where they reach the socket by another address (NAT).
         advertise: Option<Address>,
@@ -43,6 +43,14 @@ pub enum Input<'a> {
         from: SocketAddr,
         /// Its octets.
         data: &'a [u8],
+    },
+    /// A connection that the node asked for is to lead to a name (`tcp://host:port`), and the name is at this address.
+    /// Before `Connected`; where a name has several addresses, for the one that is connected to.
+    Resolved {
+        /// Which.
+        conn: ConnId,
+        /// The address.
+        at: SocketAddr,
     },
     /// A connection that the node asked for ([`Action::Connect`](crate::Action::Connect)) stands.
     Connected {
@@ -74,6 +82,8 @@ pub enum Input<'a> {
 pub enum ListenerKind {
     /// Peers connect here (a ROUTER).
     Mailbox,
+    /// Those who discover each other by gossip connect here (a ROUTER): the node is a hub.
+    Hub,
 }
 
 /// Why a connection is gone.

@@ -16,7 +16,7 @@ use crate::{
     error::{AcceptError, CloseReason, InputError, Violation},
     event::ExitReason,
     id::{ConnId, PeerId},
-    input::IoCause,
+    input::{IoCause, ListenerKind},
     log::log,
     planted::Planted,
     time::Instant,
@@ -99,7 +99,23 @@ impl Node {
         self.connect(id);
     }
 
-    pub(super) fn connected(&mut self, id: ConnId, local: Address) -> Result<(), InputError> {
+    /// The driver has found the address of a name. If another connection of ours leads there already, or if we ourselves
+    /// are there, this one is not needed.
+    pub(super) fn resolved(&mut self, id: ConnId, at: Address) -> Result<(), InputError> {
+        let conn = self.conns.get(id).ok_or(InputError::UnknownConnection)?;
+        if conn.zmtp.is_some() {
+            return Err(InputError::AlreadyConnected);
+        }
+        let Role::Out(peer_id) = conn.role() else { return Ok(()) };
+        self.peers.relocate(peer_id, at.clone());
+        if self.is_own(&at) || self.holder_of_place(peer_id).is_some() {
+            self.close(id, CloseReason::Abandoned);
+            self.attempt_failed(peer_id);
+        }
+        Ok(())
+    }
+
+    pub(super) fn connected(&mut self, id: ConnId, local: &Address) -> Result<(), InputError> {
         let now = self.now;
         let conn = self.conns.get_mut(id).ok_or(InputError::UnknownConnection)?;
         let Role::Out(peer_id) = conn.role() else { return Err(InputError::AlreadyConnected) };
@@ -111,7 +127,7 @@ impl Node {
         self.set_timer(id, deadline);
         self.actions.push_back(Action::Writable { conn: id });
         // Only now is it known by which address the peer sees us.
-        let endpoint = local.ip().and_then(|ip| self.endpoint_on(ip, None)).unwrap_or(local);
+        let endpoint = self.endpoint_from(local).unwrap_or_else(|| local.clone());
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
         peer.out = Out::Open { conn: id, greeted: false };
         (peer.hello_at, peer.took) = (Some(now), now);
@@ -121,7 +137,12 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn accepted(&mut self, from: Address, _local: Address) -> Result<ConnId, AcceptError> {
+    pub(super) fn accepted(
+        &mut self,
+        kind: ListenerKind,
+        from: Address,
+        _local: Address,
+    ) -> Result<ConnId, AcceptError> {
         let host = from.ip();
         self.admit_caller(host)?;
         let zmtp = Connection::new(self.profiles.router.clone(), self.now);

@@ -6,6 +6,7 @@ use crate::{
     action::Action,
     error::InputError,
     id::{LinkId, ListenerId, PeerId},
+    input::ListenerKind,
     log::log,
     planted::Planted,
 };
@@ -21,7 +22,7 @@ const STALE_ATTEMPT: Duration = Duration::from_secs(1);
 
 impl Node {
     pub(super) fn link_up(&mut self, link: LinkId, address: IpAddr, mailbox: ListenerId) -> Result<(), InputError> {
-        if !self.listeners.contains_key(&mailbox) {
+        if self.listeners.get(&mailbox).is_none_or(|listener| listener.kind != ListenerKind::Mailbox) {
             return Err(InputError::UnknownListener);
         }
         let clock = self.links.remove(&link).map(|old| old.clock).unwrap_or_default();

@@ -1,12 +1,13 @@
 //! What the node is itself, and the HELLO that tells it.
 
-use super::{Node, Phase};
+use super::{Link, Listener, Node, Phase};
 use crate::{
     Address,
     config::{Config, Limits},
     error::{ConfigError, SendError},
     event::Headers,
     id::{ListenerId, PeerId},
+    input::ListenerKind,
     planted::Planted,
     time::Instant,
 };
@@ -204,18 +205,32 @@ impl Node {
         Ok(true)
     }
 
+    /// The listeners that peers connect to.
+    pub(super) fn mailboxes(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners.values().filter(|listener| listener.kind == ListenerKind::Mailbox)
+    }
+
     /// Where peers reach us that see us as `local`: the advertised endpoint, or that address with a mailbox's port.
     pub(super) fn endpoint_on(&self, local: IpAddr, mailbox: Option<ListenerId>) -> Option<Address> {
         let fits = |at: &Address| at.ip().is_some_and(|ip| ip == local || ip.is_unspecified());
         let mailbox = mailbox
             .and_then(|mailbox| self.listeners.get(&mailbox))
-            .or_else(|| self.listeners.values().find(|mailbox| fits(&mailbox.at)))
-            .or_else(|| self.listeners.values().next())?;
-        if let Some(advertised) = &mailbox.advertise {
-            return Some(advertised.clone());
+            .or_else(|| self.mailboxes().find(|mailbox| fits(&mailbox.at)))
+            .or_else(|| self.mailboxes().next())?;
+        let endpoint = match (&mailbox.advertise, &mailbox.at) {
+            (Some(advertised), _) => advertised.clone(),
+            (None, Address::Tcp(at)) if at.ip().is_unspecified() => SocketAddr::new(local, at.port()).into(),
+            (None, at) => at.clone(),
+        };
+        Some(endpoint)
+    }
+
+    /// Where a peer reaches us to which one of our connections leads, whose own end is `local`.
+    pub(super) fn endpoint_from(&self, local: &Address) -> Option<Address> {
+        match local.ip() {
+            Some(ip) => self.endpoint_on(ip, None),
+            None => self.endpoint(),
         }
-        let bound = mailbox.at.ip().filter(|ip| !ip.is_unspecified());
-        Some(Address::Tcp(SocketAddr::new(bound.unwrap_or(local), mailbox.at.port()?)))
     }
 
     /// Whether `endpoint` is one of our own mailboxes.
@@ -224,8 +239,8 @@ impl Node {
             return false;
         }
         let on_link =
-            |link: &super::Link| self.endpoint_on(link.address, Some(link.mailbox)).as_ref() == Some(endpoint);
-        self.listeners.values().any(|mailbox| mailbox.at == *endpoint || mailbox.advertise.as_ref() == Some(endpoint))
+            |link: &Link| self.endpoint_on(link.address, Some(link.mailbox)).as_ref() == Some(endpoint);
+        self.mailboxes().any(|mailbox| mailbox.at == *endpoint || mailbox.advertise.as_ref() == Some(endpoint))
             || self.links.values().any(on_link)
     }
 

@@ -127,6 +127,7 @@ enum Phase {
 
 #[derive(Debug)]
 struct Listener {
+    kind: ListenerKind,
     at: Address,
     advertise: Option<Address>,
 }
@@ -181,7 +182,7 @@ impl Node {
         if self.phase != Phase::New {
             return Err(InputError::AlreadyStarted);
         }
-        if self.listeners.is_empty() {
+        if self.mailboxes().next().is_none() {
             return Err(InputError::NoMailbox);
         }
         self.phase = Phase::Running;
@@ -197,17 +198,18 @@ impl Node {
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
         self.tick(now)?;
         match input {
-            Input::Listening { listener, kind: ListenerKind::Mailbox, at, advertise } => {
-                if !matches!(at.port(), Some(1..)) || at.ip().is_none() {
+            Input::Listening { listener, kind, at, advertise } => {
+                if matches!(at, Address::Name { .. }) || at.port() == Some(0) {
                     return Err(InputError::BadListener);
                 }
-                self.listeners.insert(listener, Listener { at, advertise });
+                self.listeners.insert(listener, Listener { kind, at, advertise });
                 Ok(())
             }
             Input::LinkUp { link, address, mailbox } => self.link_up(link, address, mailbox),
             Input::LinkDown { link } => self.link_down(link),
             Input::Datagram { link, from, data } => self.datagram(link, from, data),
-            Input::Connected { conn, local } => self.connected(conn, local),
+            Input::Resolved { conn, at } => self.resolved(conn, at.into()),
+            Input::Connected { conn, local } => self.connected(conn, &local),
             Input::Received { conn, data } => self.received(conn, data),
             Input::Closed { conn, cause } => self.closed(conn, cause),
             Input::Timeout => {
@@ -218,7 +220,8 @@ impl Node {
     }
 
     /// A connection came in on a listener: `from` is the other end's address (it decides where we connect in return, and
-    /// whether a newer connection is believed), `local` is ours. On an error the driver closes its socket.
+    /// whether a newer connection is believed), `local` is ours. Where the other end has no address of its own, as with
+    /// `ipc://` and `inproc://`, both are the listener's. On an error the driver closes its socket.
     pub fn accept(
         &mut self,
         now: Instant,
@@ -227,13 +230,11 @@ impl Node {
         local: Address,
     ) -> Result<ConnId, AcceptError> {
         self.tick(now)?;
-        if !self.listeners.contains_key(&listener) {
-            return Err(InputError::UnknownListener.into());
-        }
+        let kind = self.listeners.get(&listener).ok_or(InputError::UnknownListener)?.kind;
         if self.phase != Phase::Running {
             return Err(AcceptError::NotRunning);
         }
-        self.accepted(from, local)
+        self.accepted(kind, from, local)
     }
 
     /// The next thing to do, until `None`.
@@ -291,11 +292,7 @@ impl Node {
         let link = self.links.values().next();
         match link {
             Some(link) => self.endpoint_on(link.address, Some(link.mailbox)),
-            None => self
-                .listeners
-                .values()
-                .next()
-                .map(|mailbox| mailbox.advertise.clone().unwrap_or_else(|| mailbox.at.clone())),
+            None => self.mailboxes().next().map(|mailbox| mailbox.advertise.as_ref().unwrap_or(&mailbox.at).clone()),
         }
     }
 

@@ -99,6 +99,10 @@ impl Peers {
 
 /// A number for an endpoint, which takes less room in an index: its own for IPv4, one that it may share for others.
 pub(super) fn place(endpoint: &Address) -> u64 {
+    /// FNV-1a, 64 bits.
+    fn hash(text: &str) -> u64 {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(octet)).wrapping_mul(0x100_0000_01b3))
+    }
     match endpoint {
         Address::Tcp(at) => match at.ip() {
             IpAddr::V4(ip) => u64::from(ip.to_bits()) << 16 | u64::from(at.port()),
@@ -107,7 +111,8 @@ pub(super) fn place(endpoint: &Address) -> u64 {
                 ((bits >> 64) as u64 ^ bits as u64).rotate_left(16) ^ u64::from(at.port())
             }
         },
-        _ => 0,
+        Address::Name { host, port } => hash(host) ^ u64::from(*port),
+        Address::Ipc(name) | Address::Inproc(name) => hash(name),
     }
 }
 
@@ -120,8 +125,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn who_is_at_an_endpoint_is_what_a_look_at_all_peers_finds(steps in vec((0u8..3, 0u8..6, 0usize..5), 0..60)) {
-            let endpoints = ["tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://[::1]:1", "tcp://[0:0:0:1::]:1", "tcp://host:1"];
+        fn who_is_at_an_endpoint_is_what_a_look_at_all_peers_finds(steps in vec((0u8..3, 0u8..6, 0usize..7), 0..60)) {
+            let endpoints = ["tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://[::1]:1", "tcp://[0:0:0:1::]:1", "tcp://host:1", "ipc:///a", "inproc://a"];
             let endpoints = endpoints.map(|text| text.parse::<Address>().unwrap());
             let mut peers = Peers::default();
             for (step, number, endpoint) in steps {

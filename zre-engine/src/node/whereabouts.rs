@@ -5,12 +5,13 @@
 //! to one place, and who answers there is who says HELLO.
 
 use super::{
-    Node, Phase,
+    Listener, Node, Phase,
     peer::{Out, Peer, ProbeWhy},
 };
 use crate::{Address, event::ExitReason, id::PeerId, planted::Planted};
 use alloc::vec::Vec;
 use core::{
+    mem,
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -23,16 +24,24 @@ const CROWD: usize = 128;
 impl Node {
     /// Where to connect to a peer that says `said` from the address `from`: as it says, where the addresses agree; else its
     /// source address with the port that it says. A node behind address translation, or with several addresses, says a
-    /// wrong one; one that lies would have us connect anywhere.
+    /// wrong one; one that lies would have us connect anywhere. What is within this machine is for those within it, and
+    /// for nodes that are reached so themselves.
     pub(super) fn connect_to(&self, said: &Address, from: &Address) -> Option<Address> {
-        let port = said.port()?;
         let (said_ip, from_ip) = (said.ip(), from.ip());
+        let Some(port) = said.port() else {
+            return Some(said.clone()).filter(|_| self.has_transport_of(said) && self.is_here(from_ip));
+        };
         let trusted = self.config.trust_advertised && self.is_place_for(said, from_ip);
         match from_ip {
             Some(from_ip) if said_ip != Some(from_ip) && !trusted => Some(SocketAddr::new(from_ip, port).into()),
-            None if said_ip.is_none() => None,
             _ => Some(said.clone()),
         }
+    }
+
+    /// Whether we are reached by the same means: others know nothing of what is within this machine, or this process.
+    pub(super) fn has_transport_of(&self, at: &Address) -> bool {
+        let same = |mailbox: &Listener| mem::discriminant(&mailbox.at) == mem::discriminant(at);
+        at.port().is_some() || self.mailboxes().any(same)
     }
 
     /// Whether somebody at `teller` may have us connect there: not to many hosts at once, nor, from another host, to
@@ -100,8 +109,8 @@ impl Node {
             && let Some(conn) = found.out.conn()
         {
             let until = self.now;
-            let out = core::mem::replace(&mut found.out, Out::Waiting { until });
-            let (next_out, ours, held) = (found.next_out, found.ours, core::mem::take(&mut found.held));
+            let out = mem::replace(&mut found.out, Out::Waiting { until });
+            let (next_out, ours, held) = (found.next_out, found.ours, mem::take(&mut found.held));
             self.conns.reassign(conn, id);
             if let Some(peer) = self.peers.get_mut(&id) {
                 (peer.out, peer.next_out, peer.held) = (out, next_out, held);

@@ -202,9 +202,9 @@ impl Node {
         if self.is_here(host) { limits.strangers_of_this_host } else { limits.strangers_of_host }
     }
 
-    /// Whether an address is one of this host's.
+    /// Whether an address is one of this host's. What has no number is reached by `ipc://` or `inproc://`.
     pub(super) fn is_here(&self, host: Host) -> bool {
-        host.is_some_and(|ip| {
+        host.is_none_or(|ip| {
             ip.is_loopback()
                 || self.links.values().any(|link| link.address == ip)
                 || self.listeners.values().any(|mailbox| mailbox.at.ip() == Some(ip))
