@@ -70,6 +70,8 @@ pub enum Wake {
     Peer,
     /// A connection's clocks: handshake, HELLO, heartbeat.
     Connection,
+    /// Gossip: a hub to be asked or connected to, a node to be forgotten.
+    Gossip,
     /// The end of the time that `stop` gives.
     Linger,
 }

@@ -143,6 +143,12 @@ pub struct Limits {
     pub callers_of_host: usize,
     /// The same for an address of this host. Default 256.
     pub callers_of_this_host: usize,
+
+    /// Nodes that are known by gossip. Default 4096. Protects hubs, and those who listen to them, from made-up nodes: beyond
+    /// it, whoever tells of most makes room for others.
+    pub tuples: usize,
+    /// Those who may gossip with this node as with a hub, at a time. Default 1024. With 0 it is no hub for anybody.
+    pub hub_clients: usize,
 }
 
 impl Default for Limits {
@@ -167,6 +173,8 @@ impl Default for Limits {
             spare_connections: 128,
             callers_of_host: 32,
             callers_of_this_host: 256,
+            tuples: 4096,
+            hub_clients: 1024,
         }
     }
 }

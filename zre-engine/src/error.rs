@@ -1,6 +1,6 @@
 //! Errors in four kinds: configuration, misuse by the driver, the application's, a peer's fault.
 
-use crate::{event::ExitReason, id::PeerId};
+use crate::{Address, event::ExitReason, id::PeerId};
 use alloc::string::String;
 use core::time::Duration;
 use zre_proto::DecodeError;
@@ -81,7 +81,7 @@ pub enum InputError {
     /// `start` was called twice, or after `stop`.
     #[error("the node was started before")]
     AlreadyStarted,
-    /// The node cannot be reached: it has no mailbox.
+    /// The node cannot be reached: it has no mailbox, and is no hub.
     #[error("the node has no mailbox; announce a listener before the start")]
     NoMailbox,
 }
@@ -156,6 +156,30 @@ pub enum SendError {
     Input(#[from] InputError),
 }
 
+/// Why a peer or a hub is not sought. Nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiscoveryError {
+    /// An endpoint that no connection can lead to.
+    #[error("nobody can be reached at {0}; give the address of one host, and a port that is not 0")]
+    NoPlace(Address),
+    /// The node itself.
+    #[error("{0} is this node itself; give the endpoint of another")]
+    Oneself(Address),
+    /// As many as a node can have.
+    #[error("a node can be given {limit} of these, and has them")]
+    TooMany {
+        /// How many there can be.
+        limit: usize,
+    },
+    /// The node has stopped or is stopping.
+    #[error("the node has stopped")]
+    Stopped,
+    /// `now` was earlier than before.
+    #[error(transparent)]
+    Input(#[from] InputError),
+}
+
 /// Why the node closed a connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -187,6 +211,9 @@ pub enum CloseReason {
     /// It had not said HELLO for a while, or was not let in, and its place was wanted by another.
     #[error("it gave way: there was no place for it")]
     GaveWay,
+    /// The other end does not take what is said to it.
+    #[error("the other end does not read")]
+    NotReading,
     /// The node stops.
     #[error("the node stops")]
     Stopped,
@@ -229,6 +256,9 @@ pub enum Violation {
     /// Frames after a message that has no content.
     #[error("{0} with extra frames")]
     ExtraFrames(&'static str),
+    /// Gossip that is not about a node.
+    #[error("its gossip has {0}")]
+    Gossip(&'static str),
     /// A sequence number that does not follow.
     #[error("sequence number {found} where {expected} belongs: messages were lost")]
     Sequence {

@@ -189,7 +189,7 @@ pub use action::{Action, Deadline, Wake};
 pub use bytes;
 pub use config::{Config, Limits};
 pub use content::Content;
-pub use error::{AcceptError, CloseReason, ConfigError, InputError, SendError, Violation};
+pub use error::{AcceptError, CloseReason, ConfigError, DiscoveryError, InputError, SendError, Violation};
 pub use event::{Event, ExitReason, Headers};
 pub use event_queue::EventQueue;
 pub use id::{ConnId, LinkId, ListenerId, PeerId, PeerIdError};

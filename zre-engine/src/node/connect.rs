@@ -4,6 +4,7 @@
 use super::{
     Node, Phase,
     conns::{Conn, Role},
+    gossip,
     grumble::complain,
     me::Me,
     peer::{Out, Peer, ProbeWhy},
@@ -34,6 +35,9 @@ const BACKOFF_MOST: Duration = Duration::from_secs(30);
 /// When a peer whose place another one holds is looked at again, if nothing happens before.
 const PLACE_AGAIN: Duration = Duration::from_secs(1);
 
+/// A hub's client that says nothing for so long is asked whether it is there, and after as long again is not.
+const CLIENT_HEARTBEAT: Duration = Duration::from_secs(5);
+
 /// How long the next attempt waits after so many others in a row that failed before the last. `jitter` is about 1000.
 pub(super) fn backoff(failures: u32, jitter: u32) -> Duration {
     (BACKOFF_FIRST * 2u32.saturating_pow(failures.min(16))).min(BACKOFF_MOST) * jitter / 1000
@@ -46,6 +50,10 @@ pub(super) struct Profiles {
     dealer: Arc<ConnectionConfig>,
     /// For those that peers open.
     router: Arc<ConnectionConfig>,
+    /// For those to hubs.
+    hub: Arc<ConnectionConfig>,
+    /// For those of a hub's clients. They are asked whether they are there, for gossip does not ask.
+    client: Arc<ConnectionConfig>,
 }
 
 impl Profiles {
@@ -61,7 +69,19 @@ impl Profiles {
             ..ConnectionConfig::new(socket_type, identity)
         };
         let dealer = ConnectionConfig { heartbeat: config.heartbeat, ..common(SocketType::Dealer, me.identity()) };
-        Self { dealer: Arc::new(dealer), router: Arc::new(common(SocketType::Router, Bytes::new())) }
+        let gossip = |socket_type| ConnectionConfig {
+            first_frame_limit: gossip::MESSAGE,
+            content_limit: 0,
+            frames_limit: 0,
+            ..common(socket_type, Bytes::new())
+        };
+        let client = ConnectionConfig { heartbeat: Some(CLIENT_HEARTBEAT), ..gossip(SocketType::Router) };
+        Self {
+            dealer: Arc::new(dealer),
+            router: Arc::new(common(SocketType::Router, Bytes::new())),
+            hub: Arc::new(gossip(SocketType::Dealer)),
+            client: Arc::new(client),
+        }
     }
 }
 
@@ -108,9 +128,15 @@ impl Node {
         }
         let Role::Out(peer_id) = conn.role() else { return Ok(()) };
         self.peers.relocate(peer_id, at.clone());
-        if self.is_own(&at) || self.holder_of_place(peer_id).is_some() {
+        self.sought_is_at(peer_id, &at);
+        if !self.is_own(&at) && self.holder_of_place(peer_id).is_none() {
+            return Ok(());
+        }
+        if self.peers.get(&peer_id).is_some_and(|peer| peer.ready) {
             self.close(id, CloseReason::Abandoned);
             self.attempt_failed(peer_id);
+        } else {
+            self.forget(peer_id);
         }
         Ok(())
     }
@@ -118,14 +144,17 @@ impl Node {
     pub(super) fn connected(&mut self, id: ConnId, local: &Address) -> Result<(), InputError> {
         let now = self.now;
         let conn = self.conns.get_mut(id).ok_or(InputError::UnknownConnection)?;
-        let Role::Out(peer_id) = conn.role() else { return Err(InputError::AlreadyConnected) };
-        if conn.zmtp.is_some() {
+        let role = conn.role();
+        if conn.zmtp.is_some() || role.is_inbound() {
             return Err(InputError::AlreadyConnected);
         }
-        conn.zmtp = Some(Connection::new(self.profiles.dealer.clone(), now));
+        let profile = if role == Role::Hub { &self.profiles.hub } else { &self.profiles.dealer };
+        conn.zmtp = Some(Connection::new(profile.clone(), now));
+        conn.local = Some(local.clone()).filter(|_| role == Role::Hub);
         let deadline = conn.zmtp.as_ref().and_then(Connection::poll_timeout);
         self.set_timer(id, deadline);
         self.actions.push_back(Action::Writable { conn: id });
+        let Role::Out(peer_id) = role else { return Ok(()) };
         // Only now is it known by which address the peer sees us.
         let endpoint = self.endpoint_from(local).unwrap_or_else(|| local.clone());
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
@@ -141,13 +170,20 @@ impl Node {
         &mut self,
         kind: ListenerKind,
         from: Address,
-        _local: Address,
+        local: Address,
     ) -> Result<ConnId, AcceptError> {
         let host = from.ip();
         self.admit_caller(host)?;
-        let zmtp = Connection::new(self.profiles.router.clone(), self.now);
+        let (role, profile) = match kind {
+            ListenerKind::Mailbox => (Role::In(None), &self.profiles.router),
+            ListenerKind::Hub => (Role::Client, &self.profiles.client),
+        };
+        let zmtp = Connection::new(profile.clone(), self.now);
         let deadline = zmtp.poll_timeout();
-        let id = self.conns.insert(Role::In(None), from, Some(zmtp));
+        let id = self.conns.insert(role, from, Some(zmtp));
+        if let Some(conn) = self.conns.get_mut(id).filter(|_| role == Role::Client) {
+            conn.local = Some(local);
+        }
         log!(trace, "accepted connection {id} from {}", self.remote(id));
         self.is_caller(id, host);
         self.set_timer(id, deadline);
@@ -167,11 +203,13 @@ impl Node {
                 let Some(peer) = self.peers.get_mut(&peer_id) else { return };
                 peer.out = Out::Open { conn: id, greeted: true };
                 peer.hello_at = peer.hello_at.map(|_| self.now);
-                peer.ours |= ours;
+                peer.is_ours(ours);
                 self.schedule_peer(peer_id);
                 self.flush_held(peer_id);
             }
             Role::In(_) => self.identified(id, &info.identity),
+            Role::Hub => self.hub_is_there(id, ours),
+            Role::Client => self.client_is_there(id, ours),
         }
     }
 
@@ -202,6 +240,7 @@ impl Node {
             Role::Out(peer_id) => self.outgoing_broke(peer_id, id, unsent),
             Role::In(Some(peer_id)) => self.inbound_broke(peer_id, id),
             Role::In(None) => {}
+            Role::Hub | Role::Client => self.gossip_broke(id),
         }
     }
 
@@ -310,7 +349,7 @@ impl Node {
         let timed_out = zmtp.handle_timeout(now).err();
         let writable = silent && zmtp.has_output();
         let (ready, deadline) = (zmtp.is_ready(), zmtp.poll_timeout());
-        let inbound = matches!(conn.role(), Role::In(_));
+        let inbound = conn.role().is_inbound();
         if inbound && ready && !conn.reading {
             // Its HELLO may be among what we do not read now; a stock program would never say it again.
             self.set_timer(id, Some(now + self.config.handshake));
@@ -333,7 +372,8 @@ impl Node {
         let Some(conn) = self.conns.get(id).filter(|conn| !conn.patient) else { return false };
         let ready = conn.zmtp.as_ref().is_some_and(Connection::is_ready);
         match conn.role() {
-            Role::Out(_) => !ready,
+            Role::Out(_) | Role::Hub => !ready,
+            Role::Client => false,
             Role::In(Some(peer)) => !conn.introduced && self.peers.get(&peer).is_some(),
             Role::In(None) => !ready && self.peers.at_host(conn.remote.ip()) > 0,
         }
@@ -370,6 +410,7 @@ impl Node {
                     self.inbound_broke(peer_id, id);
                 }
             }
+            Some(Role::Hub | Role::Client) => self.gossip_broke(id),
             Some(Role::In(None)) | None => {}
         }
     }
@@ -468,6 +509,7 @@ fn reason_name(why: &CloseReason) -> &'static str {
             Violation::Identity { .. } => "identity",
             Violation::MessageTooLarge => "message too large",
             Violation::Hello(_) => "HELLO",
+            Violation::Gossip(_) => "gossip",
             Violation::ExtraFrames(_) => "extra frames",
             Violation::Sequence { .. } => "sequence",
             Violation::WrongDirection => "wrong direction",
@@ -480,6 +522,7 @@ fn reason_name(why: &CloseReason) -> &'static str {
         CloseReason::Exit(reason) => reason.as_str(),
         CloseReason::Abandoned => "abandoned",
         CloseReason::GaveWay => "gave way",
+        CloseReason::NotReading => "not reading",
         CloseReason::Stopped => "stopped",
     }
 }

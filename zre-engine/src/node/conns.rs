@@ -15,6 +15,17 @@ pub(super) enum Role {
     Out(PeerId),
     /// A peer's, to receive on; its identity is known after the handshake.
     In(Option<PeerId>),
+    /// Ours to a hub, for gossip.
+    Hub,
+    /// Of somebody who gossips with us as with a hub.
+    Client,
+}
+
+impl Role {
+    /// Whether the other end opened it.
+    pub(super) fn is_inbound(self) -> bool {
+        matches!(self, Self::In(_) | Self::Client)
+    }
 }
 
 #[derive(Debug)]
@@ -25,6 +36,8 @@ pub(super) struct Conn {
     pub(super) zmtp: Option<zmtp::Connection>,
     /// The other end.
     pub(super) remote: Address,
+    /// Our own end, where gossip goes on it: whoever hears of us there reaches us by that address.
+    pub(super) local: Option<Address>,
     /// Whether its messages are taken: no while the application does not keep up, or while its identity is in doubt.
     pub(super) reading: bool,
     /// How many there were before it.
@@ -55,7 +68,7 @@ impl Conn {
     pub(super) fn claims(&self) -> Option<PeerId> {
         match self.role {
             Role::In(peer) => peer,
-            Role::Out(_) => None,
+            Role::Out(_) | Role::Hub | Role::Client => None,
         }
     }
 }
@@ -84,6 +97,7 @@ impl Conns {
             role,
             zmtp,
             remote,
+            local: None,
             reading: true,
             introduced: false,
             hellos: 0,
@@ -96,7 +110,7 @@ impl Conns {
             clock: Clock::default(),
         };
         self.made += 1;
-        self.inbound += usize::from(matches!(role, Role::In(_)));
+        self.inbound += usize::from(role.is_inbound());
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             (self.slots.len() - 1) as u32
@@ -141,7 +155,7 @@ impl Conns {
         let conn = slot.conn.take()?;
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index() as u32);
-        self.inbound -= usize::from(matches!(conn.role, Role::In(_)));
+        self.inbound -= usize::from(conn.role.is_inbound());
         if let Role::In(Some(peer)) = conn.role {
             self.claims.remove(&(peer, id));
         }

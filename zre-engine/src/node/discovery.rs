@@ -30,6 +30,9 @@ impl Node {
         if self.phase == Phase::Running && !self.planted(Planted::NoBeaconAfterLinkUp) {
             self.beacon(link);
         }
+        if self.phase == Phase::Running {
+            self.tell_of_me(false);
+        }
         Ok(())
     }
 

@@ -92,7 +92,10 @@ impl Node {
         let Some(conn) = self.conns.get(id) else { return };
         let (from, ours) = (conn.remote.clone(), conn.ours);
         let said = visitor.introduction.endpoint.as_ref();
-        let endpoint = said.and_then(|said| self.connect_to(said, &from)).filter(|at| self.is_place_for(at, from.ip()));
+        // Who was sought where it says that it is, is there: the user or gossip says so too.
+        let known = said.and_then(|said| self.sought.place_of(peer_id, said));
+        let derived = || said.and_then(|said| self.connect_to(said, &from));
+        let endpoint = known.or_else(|| derived().filter(|at| self.is_place_for(at, from.ip())));
         let Some(endpoint) = endpoint else {
             return self.violation(id, Violation::Hello("an endpoint that cannot be connected to"));
         };
@@ -160,7 +163,7 @@ impl Node {
             }
         }
         if let Some(peer) = self.peers.get_mut(&peer_id) {
-            peer.ours |= ours;
+            peer.is_ours(ours);
         }
     }
 
@@ -182,6 +185,7 @@ impl Node {
         }
         self.admission.is_no_stranger(peer_id);
         self.admission.met(&endpoint);
+        self.sought_entered(peer_id);
         self.take_inbound(peer_id, id);
         // Whoever else claimed to be this peer before it came has had his chance. But if it has connected anew meanwhile, it
         // goes on there once the older connection is read.
@@ -301,7 +305,7 @@ impl Node {
         self.introduce(id, endpoint);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.met = true;
-            peer.ours = ours;
+            peer.is_ours(ours);
             peer.attempts = attempts;
         }
         if lasted {
@@ -351,6 +355,7 @@ impl Node {
             self.emit(Event::Exit { peer: id, name: peer.name.clone(), reason, unsent });
         }
         self.leave_place(peer.endpoint());
+        self.sought_gone(id, peer.ready);
         self.knock();
         if let Some(contender) = contender {
             self.set_reading(contender, !self.throttled);
@@ -373,6 +378,7 @@ impl Node {
             self.close(conn, CloseReason::Abandoned);
         }
         self.leave_place(peer.endpoint());
+        self.sought_gone(id, false);
         self.knock();
         if self.planted(Planted::ExitOfStranger) {
             self.emit(Event::Exit { peer: id, name: peer.name, reason: ExitReason::Lost, unsent: 0 });
@@ -476,7 +482,7 @@ impl Node {
     pub(super) fn inbound_peer(&self, id: ConnId) -> Option<PeerId> {
         match self.conns.get(id)?.role() {
             Role::In(peer) => peer,
-            Role::Out(_) => None,
+            Role::Out(_) | Role::Hub | Role::Client => None,
         }
     }
 }

@@ -238,8 +238,7 @@ impl Node {
         if self.planted(Planted::HearOneself) {
             return false;
         }
-        let on_link =
-            |link: &Link| self.endpoint_on(link.address, Some(link.mailbox)).as_ref() == Some(endpoint);
+        let on_link = |link: &Link| self.endpoint_on(link.address, Some(link.mailbox)).as_ref() == Some(endpoint);
         self.mailboxes().any(|mailbox| mailbox.at == *endpoint || mailbox.advertise.as_ref() == Some(endpoint))
             || self.links.values().any(on_link)
     }

@@ -9,6 +9,8 @@
 //! | `admission/` | who gets in, and how fast: strangers, callers, newcomers, those who come back too often |
 //! | `connect` | connections: attempts, handshakes, breaks |
 //! | `takeover` | whose connection a peer is heard on |
+//! | `sought` | peers that are looked for because gossip or the user says where they are |
+//! | `gossip/` | hubs, and being one |
 //! | `whereabouts` | where peers are, and who holds a place that two claim |
 //! | `receive` | messages that come |
 //! | `life` | ENTER to EXIT |
@@ -24,6 +26,7 @@ mod admission;
 mod connect;
 mod conns;
 mod discovery;
+mod gossip;
 mod grumble;
 mod life;
 mod me;
@@ -34,6 +37,7 @@ mod probe;
 mod quiet;
 mod receive;
 mod send;
+mod sought;
 mod statistics;
 mod stop;
 mod takeover;
@@ -64,6 +68,7 @@ use alloc::{
 use connect::Profiles;
 use conns::Conns;
 use core::{net::IpAddr, time::Duration};
+use gossip::Gossip;
 use grumble::Grumble;
 use me::Me;
 pub use peer::PeerInfo;
@@ -71,6 +76,7 @@ use peer::{Members, Stranger};
 use peers::Peers;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
+use sought::Sought;
 pub use statistics::Statistics;
 use timers::{Clock, Timer, Timers};
 use wrap::Wraps;
@@ -97,6 +103,8 @@ pub struct Node {
     peers: Peers,
     stranger: Stranger,
     admission: Admission,
+    sought: Sought,
+    gossip: Gossip,
     /// Peers whose queue refused a message for want of room, and since when it has not moved. The application will be
     /// told when there is room.
     full: BTreeMap<PeerId, Instant>,
@@ -162,6 +170,8 @@ impl Node {
             conns: Conns::default(),
             peers: Peers::default(),
             stranger: Stranger::default(),
+            sought: Sought::default(),
+            gossip: Gossip::default(),
             full: BTreeMap::new(),
             members: BTreeMap::new(),
             wraps: Wraps::new(),
@@ -176,13 +186,14 @@ impl Node {
         })
     }
 
-    /// Begins: beacons go out on every link, and peers are taken.
+    /// Begins: beacons go out on every link, hubs are connected to, and peers are taken. A node with a listener for hubs' clients
+    /// and no mailbox is a hub that stands alone: it has no peers.
     pub fn start(&mut self, now: Instant) -> Result<(), InputError> {
         self.tick(now)?;
         if self.phase != Phase::New {
             return Err(InputError::AlreadyStarted);
         }
-        if self.mailboxes().next().is_none() {
+        if self.listeners.is_empty() {
             return Err(InputError::NoMailbox);
         }
         self.phase = Phase::Running;
@@ -191,6 +202,8 @@ impl Node {
         for link in links {
             self.beacon(link);
         }
+        self.connect_to_hubs();
+        self.schedule_seeks();
         Ok(())
     }
 
@@ -325,8 +338,12 @@ impl Node {
     pub fn statistics(&self) -> Statistics {
         let peers = self.peers.iter().filter(|(_, peer)| peer.ready).count();
         let queued = self.conns.iter().filter_map(|(_, conn)| conn.zmtp.as_ref()).map(Connection::load);
+        let (tuples, hub_clients, hubs) = self.gossip.counts();
         Statistics {
             peers,
+            tuples,
+            hub_clients,
+            hubs,
             strangers: self.peers.len() - peers,
             connections: self.conns.len(),
             incomplete: self.conns.iter().filter_map(|(_, conn)| conn.zmtp.as_ref()).map(Connection::incomplete).sum(),
@@ -356,6 +373,9 @@ impl Node {
                 Timer::Connection(conn) => self.connection_timeout(conn),
                 Timer::Peer(peer) => self.serve_peer(peer),
                 Timer::Door => self.serve_door(),
+                Timer::Seek => self.serve_seeks(),
+                Timer::Hub(index) => self.serve_hub(index as usize),
+                Timer::Gossip => self.serve_gossip(),
                 Timer::Linger => self.finish_stop(),
             }
             if self.planted(Planted::FireOneTimer) {

@@ -67,8 +67,10 @@ pub(super) struct Peer {
     pub(super) reintroducing: bool,
     /// When we said the HELLO that it has not answered yet.
     pub(super) hello_at: Option<Instant>,
-    /// It is a node of this implementation, and understands GOODBYE.
+    /// It is a node of this implementation.
     pub(super) ours: bool,
+    /// It understands GOODBYE, ELECT and LEADER: it is one of ours, or has said one of these itself.
+    pub(super) extended: bool,
     /// Messages that wait for our HELLO to go out first.
     pub(super) held: HeldBack,
     /// PINGs so far, and PING-OKs.
@@ -309,6 +311,7 @@ impl Peer {
             reintroducing: false,
             hello_at: None,
             ours: false,
+            extended: false,
             held: HeldBack::default(),
             pings: 0,
             pongs: 0,
@@ -320,6 +323,12 @@ impl Peer {
             orphaned: None,
             clock: Clock::default(),
         }
+    }
+
+    /// What a handshake has told: a node of this implementation.
+    pub(super) fn is_ours(&mut self, ours: bool) {
+        self.ours |= ours;
+        self.extended |= ours;
     }
 
     /// Where we connect to.

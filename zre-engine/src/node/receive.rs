@@ -76,7 +76,11 @@ impl Node {
 
     fn message(&mut self, id: ConnId, mut frames: Content) {
         let Some(conn) = self.conns.get(id) else { return };
-        let Role::In(Some(peer_id)) = conn.role() else { return self.violation(id, Violation::WrongDirection) };
+        let role = conn.role();
+        if matches!(role, Role::Hub | Role::Client) {
+            return self.gossip_message(id, role, &frames);
+        }
+        let Role::In(Some(peer_id)) = role else { return self.violation(id, Violation::WrongDirection) };
         let Some((first, content)) = frames.split_first() else { return };
         let message = match Message::decode(first) {
             Ok(message) => message,
@@ -144,7 +148,10 @@ impl Node {
             Body::Leave(change) => self.peer_changed(peer_id, &change, false),
             Body::Ping => self.answer_ping(peer_id),
             Body::PingOk => self.ping_answered(peer_id),
-            Body::Goodbye => self.exit(peer_id, ExitReason::Left, 0),
+            Body::Goodbye => {
+                self.exit(peer_id, ExitReason::Left, 0);
+                self.gossip_left(peer_id);
+            }
             Body::Hello(_) => {}
             // Elections of others concern only those who contest; what is not known is skipped.
             _ => self.statistics.skipped += 1,

@@ -46,6 +46,18 @@ pub struct Statistics {
     pub unsent: u64,
     /// Octets that came and are no whole message yet, or lie unread at this node's wish.
     pub incomplete: usize,
+    /// Nodes that are known by gossip.
+    pub tuples: usize,
+    /// Those who gossip with this node as with a hub.
+    pub hub_clients: usize,
+    /// Hubs that this node gossips with, of those that are there.
+    pub hubs: usize,
+    /// Gossip messages that were said.
+    pub gossip_sent: u64,
+    /// Gossip messages that came.
+    pub gossip_received: u64,
+    /// Of these, what was not about a node, or found no room.
+    pub gossip_refused: u64,
     /// What waits for the application, as [`Event::octets`](crate::Event::octets) counts it.
     pub events_waiting: usize,
     /// What waits for peers, in octets, each message counted with 64 more.

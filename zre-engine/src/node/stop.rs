@@ -31,6 +31,8 @@ impl Node {
             Phase::Running => self.phase = Phase::Stopping,
         }
         log!(debug, "node stops");
+        self.sought.clear();
+        self.schedule_seeks();
         // Set once, and never moved.
         self.timers.set(&mut Clock::default(), Timer::Linger, Some(self.now + self.config.linger), self.now);
         let strangers: Vec<_> = self.peers.iter().filter(|(_, peer)| !peer.ready).map(|(id, _)| id).collect();
@@ -79,9 +81,12 @@ impl Node {
         for link in links {
             self.announce(link, true);
         }
+        self.tell_of_me(true);
         self.timers.clear();
         self.peers.clear();
         self.admission.clear();
+        self.sought.clear();
+        self.gossip.clear();
         self.full.clear();
         self.members.clear();
         let rest: Vec<_> = self.conns.iter().map(|(id, _)| id).collect();
@@ -98,7 +103,7 @@ impl Node {
         let unsent = queued.map_or(0, Connection::unsent) + peer.held.content();
         let name = peer.name.clone();
         // Programs that do not know GOODBYE drop whoever says it.
-        if peer.ours && peer.open().is_some() {
+        if (peer.extended || self.gossip.knows(id)) && peer.open().is_some() {
             self.send_control(id, &Body::Goodbye);
         }
         self.emit(Event::Exit { peer: id, name, reason: ExitReason::Stopped, unsent });

@@ -47,7 +47,7 @@ impl Node {
             return self.contend(peer_id, id);
         }
         let old = peer.inbound.filter(|_| peer.ready);
-        peer.ours |= ours;
+        peer.is_ours(ours);
         if old.and_then(|old| self.conns.get(old)).is_some_and(|old| old.number > number) {
             // Held up on its way, while its peer gave it up and connected anew: what is on it is of the past.
             return self.close(id, CloseReason::Superseded);

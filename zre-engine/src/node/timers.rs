@@ -17,6 +17,9 @@ pub(super) enum Timer {
     Connection(ConnId),
     Peer(PeerId),
     Door,
+    Seek,
+    Hub(u32),
+    Gossip,
     Linger,
 }
 
@@ -25,7 +28,8 @@ impl Timer {
         match self {
             Self::Beacon(_) => Wake::Beacon,
             Self::Connection(_) | Self::Door => Wake::Connection,
-            Self::Peer(_) => Wake::Peer,
+            Self::Peer(_) | Self::Seek => Wake::Peer,
+            Self::Hub(_) | Self::Gossip => Wake::Gossip,
             Self::Linger => Wake::Linger,
         }
     }

@@ -114,9 +114,10 @@ impl Node {
             self.conns.reassign(conn, id);
             if let Some(peer) = self.peers.get_mut(&id) {
                 (peer.out, peer.next_out, peer.held) = (out, next_out, held);
-                peer.ours |= ours;
+                peer.is_ours(ours);
             }
         }
+        self.sought_is(stranger, id);
         self.forget(stranger);
     }
 

@@ -96,6 +96,11 @@ impl Admission {
         self.returns.exited(id, now);
     }
 
+    /// Until when a peer that came and went too often is not taken back.
+    pub(super) fn returns_at(&self, id: PeerId, now: Instant) -> Option<Instant> {
+        self.returns.waits(id, now)
+    }
+
     /// Forgets what is past.
     pub(super) fn turn(&mut self, now: Instant) {
         self.heard.turn(now);
@@ -191,7 +196,10 @@ impl Node {
         let now = self.now;
         let peer = self.peers.get_mut(&id)?;
         let elsewhere = peer.elsewhere.take();
-        self.admission.delays.failed(peer.endpoint(), now, |failures| backoff(failures, jitter));
+        if !self.sought.has(id) {
+            // Whoever is sought has a back-off of his own, and nobody's beacon is to suffer for it.
+            self.admission.delays.failed(peer.endpoint(), now, |failures| backoff(failures, jitter));
+        }
         log!(debug, "peer {id}: given up before it said HELLO");
         self.forget(id);
         elsewhere

@@ -1,0 +1,95 @@
+//! The hub's side: those who connect to us, tell where they are, and hear where others are.
+
+use super::{HOLDS, Message, SECOND_HAND, Whereabouts, table::Hand};
+use crate::{
+    error::{CloseReason, Violation},
+    id::{ConnId, PeerId},
+    log::log,
+    node::Node,
+    zmtp::Connection,
+};
+use alloc::vec::Vec;
+
+/// Somebody who gossips with us as with a hub.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    /// It has said HELLO.
+    pub(super) introduced: bool,
+    /// It is a program of this implementation.
+    pub(super) ours: bool,
+}
+
+impl Node {
+    /// Clients that know what a time to live means.
+    pub(super) fn clients_of_ours(&self) -> impl Iterator<Item = ConnId> {
+        self.gossip.clients.iter().filter(|(_, client)| client.introduced && client.ours).map(|(id, _)| *id)
+    }
+
+    /// The handshake with a client is done; it is to say HELLO.
+    pub(in crate::node) fn client_is_there(&mut self, id: ConnId, ours: bool) {
+        self.gossip.clients.insert(id, Client { introduced: false, ours });
+        self.set_timer(id, Some(self.now + self.config.handshake));
+    }
+
+    pub(in crate::node) fn gossip_of_client(&mut self, id: ConnId, message: Message) {
+        let Some(client) = self.gossip.clients.get(&id) else { return };
+        let (introduced, ours) = (client.introduced, client.ours);
+        match message {
+            Message::Hello => self.introduce_client(id),
+            // As stock hubs have it: whoever is not known is to begin at the beginning.
+            Message::Publish(_) if !introduced => self.say(id, &Message::Invalid),
+            Message::Publish(tuple) => match Whereabouts::read(tuple) {
+                Err(fault) => self.violation(id, Violation::Gossip(fault)),
+                Ok(tuple) => {
+                    let known = self.gossip.table.get(tuple.key) == Some(&tuple.value);
+                    let echo = known && self.gossip.table.is_told(tuple.key) && !self.gossip.table.tells(id, tuple.key);
+                    // Stock programs say all again that they hear from us; that is not to keep it alive.
+                    if ours || !echo {
+                        self.told(id, &tuple, ours);
+                    }
+                }
+            },
+            Message::Ping => self.say(id, &Message::Pong),
+            Message::Pong => self.say(id, &Message::Invalid),
+            _ => {}
+        }
+    }
+
+    fn introduce_client(&mut self, id: ConnId) {
+        let others = self.gossip.clients.iter().filter(|(other, client)| **other != id && client.introduced).count();
+        if others >= self.config.limits.hub_clients {
+            return self.fail(id, CloseReason::GaveWay);
+        }
+        let Some(client) = self.gossip.clients.get_mut(&id) else { return };
+        if !core::mem::replace(&mut client.introduced, true) {
+            log!(debug, "gossip: client {id} is there");
+        }
+        self.admission.is_no_caller(id);
+        let deadline = self.conns.get_mut(id).and_then(|conn| {
+            conn.introduced = true;
+            conn.zmtp.as_ref().and_then(Connection::poll_timeout)
+        });
+        self.set_timer(id, deadline);
+        self.publish_me(id, 0);
+        let keys: Vec<_> = self.gossip.table.iter().map(|(key, ..)| key).collect();
+        for key in keys {
+            self.publish_to_client(id, key);
+        }
+    }
+
+    /// Tells all clients of a tuple, the teller too.
+    pub(super) fn tell_clients(&mut self, key: PeerId) {
+        let all: Vec<_> =
+            self.gossip.clients.iter().filter(|(_, client)| client.introduced).map(|(id, _)| *id).collect();
+        for client in all {
+            self.publish_to_client(client, key);
+        }
+    }
+
+    pub(super) fn publish_to_client(&mut self, client: ConnId, key: PeerId) {
+        let ttl = if self.gossip.table.hand(key) == Some(Hand::First) { 0 } else { SECOND_HAND };
+        self.publish(client, key, ttl);
+    }
+}
+
+const _: () = assert!(HOLDS.as_millis() == SECOND_HAND as u128, "in milliseconds");

@@ -1,0 +1,208 @@
+//! What is known by gossip: who is where, and who says so.
+//!
+//! A tuple holds for as long as somebody who tells it is connected, and a while longer. Whether a teller knows it at first
+//! hand matters: a node passes on to a hub only what it has from somebody who does. Without that, two nodes between two
+//! hubs could keep each other believing in a third for ever.
+
+use crate::{
+    id::{ConnId, PeerId},
+    time::Instant,
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
+use core::time::Duration;
+use smallvec::SmallVec;
+use zre_proto::Text;
+
+/// How well a teller knows what it tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hand {
+    /// It has it from others who have it from others.
+    Second,
+    /// It is the node itself, or a hub that the node is connected to.
+    First,
+}
+
+#[derive(Debug)]
+struct Entry {
+    value: Text,
+    tellers: SmallVec<[(ConnId, Hand); 2]>,
+    /// When it is forgotten.
+    ends: Option<Instant>,
+}
+
+/// What became of a tuple that was told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It was not known, or was known with another value.
+    New,
+    /// It is as it was; perhaps better known than before, or less well.
+    Known,
+    /// There is no room for it.
+    Refused,
+}
+
+/// Tuples by their key.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: BTreeMap<PeerId, Entry>,
+    by_end: BTreeSet<(Instant, PeerId)>,
+    by_teller: BTreeSet<(ConnId, PeerId)>,
+    tellers: BTreeMap<ConnId, usize>,
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn get(&self, key: PeerId) -> Option<&Text> {
+        self.entries.get(&key).map(|entry| &entry.value)
+    }
+
+    /// Key, value, and how well it is known.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Text, Hand)> {
+        self.entries.iter().map(|(key, entry)| (*key, &entry.value, best(entry)))
+    }
+
+    pub(super) fn hand(&self, key: PeerId) -> Option<Hand> {
+        self.entries.get(&key).map(best)
+    }
+
+    /// Whether somebody beside this one tells a tuple at first hand.
+    pub(super) fn is_vouched_for(&self, key: PeerId, beside: ConnId) -> bool {
+        let vouches = |(teller, hand): &(ConnId, Hand)| *teller != beside && *hand == Hand::First;
+        self.entries.get(&key).is_some_and(|entry| entry.tellers.iter().any(vouches))
+    }
+
+    /// Whether anybody tells a tuple now.
+    pub(super) fn is_told(&self, key: PeerId) -> bool {
+        self.entries.get(&key).is_some_and(|entry| !entry.tellers.is_empty())
+    }
+
+    /// Whether this teller tells of that.
+    pub(super) fn tells(&self, teller: ConnId, key: PeerId) -> bool {
+        self.by_teller.contains(&(teller, key))
+    }
+
+    /// A tuple is told. With `until` nobody vouches for it, but it holds until then. `most` tuples are kept; beyond that,
+    /// whoever tells most makes room for others.
+    pub(super) fn tell(
+        &mut self,
+        (teller, hand): (ConnId, Hand),
+        key: PeerId,
+        value: Text,
+        until: Option<Instant>,
+        most: usize,
+    ) -> Told {
+        let old = self.entries.get(&key);
+        let new = old.is_none_or(|old| old.value != value);
+        if old.is_none() && self.entries.len() >= most && !self.make_room(teller) {
+            return Told::Refused;
+        }
+        if new {
+            self.remove(key);
+        }
+        let entry = self.entries.entry(key).or_insert_with(|| Entry { value, tellers: SmallVec::new(), ends: None });
+        if until.is_none() {
+            match entry.tellers.iter_mut().find(|(found, _)| *found == teller) {
+                Some((_, old)) => *old = hand,
+                None => {
+                    entry.tellers.push((teller, hand));
+                    self.by_teller.insert((teller, key));
+                    *self.tellers.entry(teller).or_default() += 1;
+                }
+            }
+        }
+        let ends = until.filter(|_| entry.tellers.is_empty());
+        self.set_end(key, ends);
+        if new { Told::New } else { Told::Known }
+    }
+
+    /// Takes a tuple from whoever tells most, if that is more than this teller does.
+    fn make_room(&mut self, teller: ConnId) -> bool {
+        let own = self.tellers.get(&teller).copied().unwrap_or(0);
+        let most = self.tellers.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > own + 1);
+        let victim = most.and_then(|(most, _)| self.told_by(*most).last());
+        victim.is_some_and(|victim| self.remove(victim))
+    }
+
+    fn told_by(&self, teller: ConnId) -> impl DoubleEndedIterator<Item = PeerId> {
+        let (first, last) = (PeerId::from_octets([0; 16]), PeerId::from_octets([0xFF; 16]));
+        self.by_teller.range((teller, first)..=(teller, last)).map(|(_, key)| *key)
+    }
+
+    /// A teller takes back what it told of one. Whether it had told it.
+    pub(super) fn take_back(&mut self, teller: ConnId, key: PeerId, ends: Instant) -> bool {
+        if !self.by_teller.remove(&(teller, key)) {
+            return false;
+        }
+        if let Some(count) = self.tellers.get_mut(&teller) {
+            *count -= 1;
+            if *count == 0 {
+                self.tellers.remove(&teller);
+            }
+        }
+        let Some(entry) = self.entries.get_mut(&key) else { return true };
+        entry.tellers.retain(|(found, _)| *found != teller);
+        if entry.tellers.is_empty() {
+            self.set_end(key, Some(ends));
+        }
+        true
+    }
+
+    /// A teller is gone: what only it told holds a while longer. What it told is returned.
+    pub(super) fn gone(&mut self, teller: ConnId, ends: Instant) -> Vec<PeerId> {
+        let told: Vec<_> = self.told_by(teller).collect();
+        for key in &told {
+            self.take_back(teller, *key, ends);
+        }
+        told
+    }
+
+    /// What nobody tells any more holds until then.
+    fn set_end(&mut self, key: PeerId, ends: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        if let Some(old) = entry.ends {
+            self.by_end.remove(&(old, key));
+        }
+        entry.ends = ends;
+        self.by_end.extend(ends.map(|ends| (ends, key)));
+    }
+
+    /// Whether there was such a tuple.
+    pub(super) fn remove(&mut self, key: PeerId) -> bool {
+        self.set_end(key, None);
+        let Some(entry) = self.entries.remove(&key) else { return false };
+        for (teller, _) in entry.tellers {
+            self.by_teller.remove(&(teller, key));
+            if let Some(count) = self.tellers.get_mut(&teller) {
+                *count -= 1;
+                if *count == 0 {
+                    self.tellers.remove(&teller);
+                }
+            }
+        }
+        true
+    }
+
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        self.by_end.first().map(|(at, _)| *at)
+    }
+
+    /// One whose time is over.
+    pub(super) fn due(&self, now: Instant) -> Option<PeerId> {
+        self.by_end.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+    }
+
+    /// It holds a while longer.
+    pub(super) fn extend(&mut self, key: PeerId, by: Duration, now: Instant) {
+        self.set_end(key, Some(now + by));
+    }
+}
+
+fn best(entry: &Entry) -> Hand {
+    entry.tellers.iter().map(|(_, hand)| *hand).max().unwrap_or(Hand::Second)
+}
