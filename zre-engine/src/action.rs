@@ -72,6 +72,8 @@ pub enum Wake {
     Connection,
     /// Gossip: a hub to be asked or connected to, a node to be forgotten.
     Gossip,
+    /// An election that is not over.
+    Election,
     /// The end of the time that `stop` gives.
     Linger,
 }

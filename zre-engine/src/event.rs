@@ -7,7 +7,7 @@ use core::fmt;
 /// Something happened in the cluster.
 ///
 /// Per peer the order is: ENTER, its JOINs, then its messages as it sent them, EXIT. Nothing comes about the node
-/// itself but STOP.
+/// itself but LEADER, where it leads a group, and STOP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -65,6 +65,15 @@ pub enum Event {
         /// The group.
         group: Arc<str>,
     },
+    /// A group that this node is in has another leader than before. Only in groups where somebody contests for it.
+    Leader {
+        /// Who leads: a peer, or this node itself.
+        peer: PeerId,
+        /// Its name.
+        name: Arc<str>,
+        /// The group.
+        group: Arc<str>,
+    },
     /// A message to this node alone.
     Whisper {
         /// From whom.
@@ -113,12 +122,12 @@ impl Event {
                 EVENT + FRAME * content.len() + content.octets()
             }
             Self::Enter { name, headers, .. } => EVENT + name.len() + headers.octets(),
-            Self::Join { group, .. } | Self::Leave { group, .. } => EVENT + group.len(),
+            Self::Join { group, .. } | Self::Leave { group, .. } | Self::Leader { group, .. } => EVENT + group.len(),
             _ => EVENT,
         }
     }
 
-    /// The peer that the event is about; STOP has none.
+    /// The peer that the event is about (of LEADER, perhaps the node itself); STOP has none.
     pub fn peer(&self) -> Option<PeerId> {
         match self {
             Self::Enter { peer, .. }
@@ -127,6 +136,7 @@ impl Event {
             | Self::Exit { peer, .. }
             | Self::Join { peer, .. }
             | Self::Leave { peer, .. }
+            | Self::Leader { peer, .. }
             | Self::Whisper { peer, .. }
             | Self::Shout { peer, .. }
             | Self::Room { peer }
@@ -144,16 +154,20 @@ impl Event {
             | Self::Exit { name, .. }
             | Self::Join { name, .. }
             | Self::Leave { name, .. }
+            | Self::Leader { name, .. }
             | Self::Whisper { name, .. }
             | Self::Shout { name, .. } => Some(name),
             Self::Room { .. } | Self::IdentityConflict { .. } | Self::Stop => None,
         }
     }
 
-    /// The group of a JOIN, LEAVE or SHOUT.
+    /// The group of a JOIN, LEAVE, LEADER or SHOUT.
     pub fn group(&self) -> Option<&str> {
         match self {
-            Self::Join { group, .. } | Self::Leave { group, .. } | Self::Shout { group, .. } => Some(group),
+            Self::Join { group, .. }
+            | Self::Leave { group, .. }
+            | Self::Leader { group, .. }
+            | Self::Shout { group, .. } => Some(group),
             _ => None,
         }
     }
@@ -183,6 +197,7 @@ impl Event {
             Self::Exit { .. } => "EXIT",
             Self::Join { .. } => "JOIN",
             Self::Leave { .. } => "LEAVE",
+            Self::Leader { .. } => "LEADER",
             Self::Whisper { .. } => "WHISPER",
             Self::Shout { .. } => "SHOUT",
             Self::Room { .. } => "ROOM",

@@ -58,6 +58,7 @@ const WHISPER: u8 = 1;
 const SHOUT: u8 = 2;
 const JOIN: u8 = 3;
 const LEAVE: u8 = 4;
+const LEADER: u8 = 5;
 
 impl EventQueue {
     /// Adds an event at the end.
@@ -90,6 +91,10 @@ impl EventQueue {
             }
             Event::Leave { peer, name, group } => {
                 self.begin(LEAVE, (peer, name));
+                self.put_name(group);
+            }
+            Event::Leader { peer, name, group } => {
+                self.begin(LEADER, (peer, name));
                 self.put_name(group);
             }
             other => {
@@ -132,6 +137,7 @@ impl EventQueue {
                 Event::Shout { peer, name, group, content: self.get_content()? }
             }
             JOIN => Event::Join { peer, name, group: self.get_name()? },
+            LEADER => Event::Leader { peer, name, group: self.get_name()? },
             _ => Event::Leave { peer, name, group: self.get_name()? },
         })
     }

@@ -353,6 +353,8 @@ impl Node {
             log!(info, "EXIT {:?} ({id}): {reason}, {unsent} unsent", peer.name);
             self.admission.exited(id, self.now);
             self.emit(Event::Exit { peer: id, name: peer.name.clone(), reason, unsent });
+            let told = peer.told_of_election.filter(|_| !peer.extended);
+            self.election_exit(id, peer.groups.as_slice(), told, reason);
         }
         self.leave_place(peer.endpoint());
         self.sought_gone(id, peer.ready);

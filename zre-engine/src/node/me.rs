@@ -202,6 +202,10 @@ impl Node {
         let late = u8::from(!join && self.planted(Planted::WrongStatus));
         let change = Membership { group: group.into(), status: self.me.status.wrapping_sub(late) };
         self.tell_all(&if join { Body::Join(change) } else { Body::Leave(change) });
+        match self.me.groups.get(group).cloned() {
+            Some(group) => self.election_joined(&group),
+            None => self.election_left(group),
+        }
         Ok(true)
     }
 

@@ -18,6 +18,7 @@
 //! | `quiet` | peers that say nothing |
 //! | `send` | messages that go |
 //! | `pressure` | an application that does not keep up |
+//! | `election/` | who leads a group |
 //! | `wrap` | the end of the sequence numbers |
 //! | `stop` | the polite end |
 //! | `grumble` | log lines about those who break rules |
@@ -26,6 +27,7 @@ mod admission;
 mod connect;
 mod conns;
 mod discovery;
+mod election;
 mod gossip;
 mod grumble;
 mod life;
@@ -68,6 +70,7 @@ use alloc::{
 use connect::Profiles;
 use conns::Conns;
 use core::{net::IpAddr, time::Duration};
+use election::Elections;
 use gossip::Gossip;
 use grumble::Grumble;
 use me::Me;
@@ -105,6 +108,7 @@ pub struct Node {
     admission: Admission,
     sought: Sought,
     gossip: Gossip,
+    elections: Elections,
     /// Peers whose queue refused a message for want of room, and since when it has not moved. The application will be
     /// told when there is room.
     full: BTreeMap<PeerId, Instant>,
@@ -172,6 +176,7 @@ impl Node {
             stranger: Stranger::default(),
             sought: Sought::default(),
             gossip: Gossip::default(),
+            elections: Elections::default(),
             full: BTreeMap::new(),
             members: BTreeMap::new(),
             wraps: Wraps::new(),
@@ -204,6 +209,7 @@ impl Node {
         }
         self.connect_to_hubs();
         self.schedule_seeks();
+        self.start_elections();
         Ok(())
     }
 
@@ -376,6 +382,7 @@ impl Node {
                 Timer::Seek => self.serve_seeks(),
                 Timer::Hub(index) => self.serve_hub(index as usize),
                 Timer::Gossip => self.serve_gossip(),
+                Timer::Election => self.serve_elections(),
                 Timer::Linger => self.finish_stop(),
             }
             if self.planted(Planted::FireOneTimer) {

@@ -71,6 +71,8 @@ pub(super) struct Peer {
     pub(super) ours: bool,
     /// It understands GOODBYE, ELECT and LEADER: it is one of ours, or has said one of these itself.
     pub(super) extended: bool,
+    /// When it was told of an election, of which it may not understand anything.
+    pub(super) told_of_election: Option<Instant>,
     /// Messages that wait for our HELLO to go out first.
     pub(super) held: HeldBack,
     /// PINGs so far, and PING-OKs.
@@ -123,6 +125,10 @@ impl Groups {
     pub(super) fn iter(&self) -> core::slice::Iter<'_, Arc<str>> {
         self.0.iter()
     }
+
+    pub(super) fn as_slice(&self) -> &[Arc<str>] {
+        &self.0
+    }
 }
 
 /// The peers in a group, in the order of their UUIDs: a list, for most groups of a stranger's have one member.
@@ -144,6 +150,10 @@ impl Members {
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(super) fn contains(&self, peer: PeerId) -> bool {
+        self.0.binary_search(&peer).is_ok()
     }
 
     pub(super) fn to_vec(&self) -> Vec<PeerId> {
@@ -200,11 +210,19 @@ impl HeldBack {
         message
     }
 
-    /// Drops the messages without content.
-    pub(super) fn keep_content(&mut self) {
+    /// Puts others behind these.
+    pub(super) fn append(&mut self, mut others: Self) {
+        while let Some(message) = others.pop() {
+            self.push(message);
+        }
+    }
+
+    /// Drops what a HELLO says as well, and questions that are not asked any more.
+    pub(super) fn keep_news(&mut self) {
         let Some(held) = &mut self.0 else { return };
         let (messages, load) = &mut **held;
-        messages.retain(|held| held.body.has_content());
+        let news = |body: &Body| body.has_content() || matches!(body, Body::Elect { .. } | Body::Leader { .. });
+        messages.retain(|held| news(&held.body));
         *load = messages.iter().map(|held| held.load).sum();
         if messages.is_empty() {
             self.0 = None;
@@ -312,6 +330,7 @@ impl Peer {
             hello_at: None,
             ours: false,
             extended: false,
+            told_of_election: None,
             held: HeldBack::default(),
             pings: 0,
             pongs: 0,

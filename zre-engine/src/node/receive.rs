@@ -153,7 +153,9 @@ impl Node {
                 self.gossip_left(peer_id);
             }
             Body::Hello(_) => {}
-            // Elections of others concern only those who contest; what is not known is skipped.
+            Body::Elect { group, challenger } => self.elect(peer_id, &group, &challenger),
+            Body::Leader { group, leader } => self.leads(peer_id, &group, &leader),
+            // What is not known is skipped.
             _ => self.statistics.skipped += 1,
         }
     }
@@ -185,10 +187,12 @@ impl Node {
         let (peer, name, group) = (peer_id, peer.name.clone(), group.clone());
         if join {
             self.members.entry(group.clone()).or_default().insert(peer);
-            self.emit(Event::Join { peer, name, group });
+            self.emit(Event::Join { peer, name, group: group.clone() });
+            self.election_joins(&group, peer);
         } else {
             self.forget_member(peer, &group);
-            self.emit(Event::Leave { peer, name, group });
+            self.emit(Event::Leave { peer, name, group: group.clone() });
+            self.election_leaves(&group, peer);
         }
     }
 

@@ -208,7 +208,7 @@ impl Node {
         self.encoder.start(&hello, Some(SEQUENCE_AT), 0);
         self.put(id, conn, "HELLO", false);
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.held.keep_content();
+            peer.held.keep_news();
             if self.config.has(Planted::DropHeld) {
                 peer.held = HeldBack::default();
             }

@@ -87,6 +87,7 @@ impl Node {
         self.admission.clear();
         self.sought.clear();
         self.gossip.clear();
+        self.elections.clear();
         self.full.clear();
         self.members.clear();
         let rest: Vec<_> = self.conns.iter().map(|(id, _)| id).collect();

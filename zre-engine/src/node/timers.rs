@@ -20,6 +20,7 @@ pub(super) enum Timer {
     Seek,
     Hub(u32),
     Gossip,
+    Election,
     Linger,
 }
 
@@ -30,6 +31,7 @@ impl Timer {
             Self::Connection(_) | Self::Door => Wake::Connection,
             Self::Peer(_) | Self::Seek => Wake::Peer,
             Self::Hub(_) | Self::Gossip => Wake::Gossip,
+            Self::Election => Wake::Election,
             Self::Linger => Wake::Linger,
         }
     }

@@ -113,7 +113,9 @@ impl Node {
             let (next_out, ours, held) = (found.next_out, found.ours, mem::take(&mut found.held));
             self.conns.reassign(conn, id);
             if let Some(peer) = self.peers.get_mut(&id) {
-                (peer.out, peer.next_out, peer.held) = (out, next_out, held);
+                (peer.out, peer.next_out) = (out, next_out);
+                let later = mem::replace(&mut peer.held, held);
+                peer.held.append(later);
                 peer.is_ours(ours);
             }
         }
