@@ -7,6 +7,7 @@ pub mod namespace;
 pub mod ours;
 pub mod pyre;
 pub mod recording;
+pub mod replay;
 pub mod script;
 pub mod seeds;
 pub mod solo;

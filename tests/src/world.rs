@@ -49,6 +49,10 @@ pub struct World {
     wires: BTreeMap<End, End>,
     packets: BTreeMap<(Instant, u64), Packet>,
     sent: u64,
+    /// Dice for the time that each packet takes, if it is not always the same, and when the last to each end arrives: TCP
+    /// keeps the order.
+    delays: Option<(u64, Duration)>,
+    last: BTreeMap<End, Instant>,
     chunk: usize,
     cuts: BTreeSet<(usize, usize)>,
     deaf_to_beacons: BTreeSet<usize>,
@@ -71,6 +75,8 @@ impl World {
             wires: BTreeMap::new(),
             packets: BTreeMap::new(),
             sent: 0,
+            delays: None,
+            last: BTreeMap::new(),
             chunk: usize::MAX,
             cuts: BTreeSet::new(),
             deaf_to_beacons: BTreeSet::new(),
@@ -81,6 +87,12 @@ impl World {
     /// TCP delivers at most so many octets at a time.
     pub fn chunks_of(mut self, octets: usize) -> Self {
         self.chunk = octets;
+        self
+    }
+
+    /// Each packet takes another time, up to this one.
+    pub fn delayed(mut self, seed: u64, most: Duration) -> Self {
+        self.delays = Some((seed, most));
         self
     }
 
@@ -419,7 +431,17 @@ impl World {
 
     fn post(&mut self, after: Duration, packet: Packet) {
         self.sent += 1;
-        self.packets.insert((self.now + after, self.sent), packet);
+        let mut at = self.now + after;
+        if let Some((dice, most)) = &mut self.delays {
+            // A linear congruential generator (Knuth's constants): its high bits are random enough.
+            *dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            at = at + *most * ((*dice >> 48) as u32) / 0xFFFF;
+            if let Packet::Octets { to, .. } | Packet::Ended { to, .. } = &packet {
+                at = at.max(self.last.get(to).copied().unwrap_or(at));
+                self.last.insert(*to, at);
+            }
+        }
+        self.packets.insert((at, self.sent), packet);
     }
 }
 
@@ -437,6 +459,7 @@ pub fn in_short(event: &Event) -> String {
         Event::Silent { name, .. } => format!("SILENT {name}"),
         Event::Join { name, group, .. } => format!("JOIN {name} {group}"),
         Event::Leave { name, group, .. } => format!("LEAVE {name} {group}"),
+        Event::Leader { name, group, .. } => format!("LEADER {name} {group}"),
         Event::Whisper { name, content, .. } => format!("WHISPER {name} {content:?}"),
         Event::Shout { name, group, content, .. } => format!("SHOUT {name} {group} {content:?}"),
         other => other.kind().to_owned(),

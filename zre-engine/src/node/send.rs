@@ -165,9 +165,12 @@ impl Node {
             peer.confirmed_by = peer.pings + 1;
         }
         match peer.open() {
-            Some(conn) if !peer.must_guess() => self.put(id, conn, body.name(), body.has_content()),
+            // What waits is said first: a peer that enters is about to get it.
+            Some(conn) if !peer.must_guess() && peer.held.is_empty() => {
+                self.put(id, conn, body.name(), body.has_content())
+            }
             open => {
-                if let Some(conn) = open {
+                if let Some(conn) = open.filter(|_| peer.must_guess()) {
                     self.guess_wrap(id, conn);
                 }
                 let Some(peer) = self.peers.get_mut(&id) else { return };

@@ -77,7 +77,7 @@ impl Node {
     /// Contests for the leadership of a group from now on, whenever the node is in it. `Ok(false)` if it does already.
     ///
     /// Among those who contest, the one with the smallest UUID leads; members that do not contest hear who
-    /// ([`Event::Leader`]). A node that finds itself alone leads after a second.
+    /// ([`Event::Leader`]). A node that finds itself alone leads after two seconds.
     pub fn set_contest_in_group(&mut self, now: Instant, group: &str) -> Result<bool, SendError> {
         self.tick(now)?;
         if matches!(self.phase, Phase::Stopping | Phase::Stopped) {

@@ -13,8 +13,8 @@ const WINDOW: Duration = Duration::from_secs(10);
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How long an election that nobody contradicts may take.
 pub(super) const ROUND: Duration = Duration::from_secs(2);
-/// How long a member that is alone waits for others before it leads.
-pub(super) const ALONE: Duration = Duration::from_secs(1);
+/// How long a member that is alone waits for others before it leads: two beacons.
+pub(super) const ALONE: Duration = Duration::from_secs(2);
 
 impl Node {
     /// The vote may have changed: it is for the smallest candidate. Whoever should know is told.
@@ -32,6 +32,11 @@ impl Node {
         log!(debug, "election in {group:?}: for {choice:?}");
         if choice == Some(me) {
             return self.begin_round(group);
+        }
+        if let Some(choice) = choice {
+            // It may have asked long ago, when this node was for another: it hears of it without asking again.
+            let link = ballot.link(choice);
+            link.asked = link.asked.max(1);
         }
         let zyres: Vec<_> = self.electors(group).into_iter().filter(|(_, kind)| *kind != Kind::Ours).collect();
         for (peer, _) in zyres {
