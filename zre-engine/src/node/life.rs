@@ -295,7 +295,9 @@ impl Node {
         let lasted = now.since(peer.since) >= self.config.introduction;
         let attempts = if lasted { 0 } else { peer.attempts };
         self.exit(id, reason, unsent);
-        if reason != ExitReason::Lost || self.phase != Phase::Running {
+        // Whoever claimed to be it may have come in at once.
+        let back = self.peers.get(&id).is_some();
+        if reason != ExitReason::Lost || self.phase != Phase::Running || back {
             return;
         }
         // Its machine may be well, and only the connection not.
@@ -340,8 +342,9 @@ impl Node {
         let queued = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
         let unsent = unsent + queued.map_or(0, Connection::unsent) + peer.held.content();
         self.statistics.unsent += unsent as u64;
-        // Whoever claimed to be it may have been right, and is a caller like any other now.
-        let keeps = self.phase == Phase::Running && !matches!(reason, ExitReason::Protocol | ExitReason::Stopped);
+        // Whoever claimed to be it may have been right, and is a caller like any other now; but not where it is there itself.
+        let ended = matches!(reason, ExitReason::Protocol | ExitReason::Stopped | ExitReason::Restarted);
+        let keeps = self.phase == Phase::Running && !ended;
         let contender = peer.contender.take_if(|_| keeps);
         for conn in peer.conns() {
             if self.planted_now(Planted::LeakConnection, 5) {
