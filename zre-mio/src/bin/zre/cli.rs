@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 use tracing_subscriber::EnvFilter;
-use zre_mio::{Builder, Node, StartError};
+use zre_mio::{Builder, ListenerKind, Node, StartError};
 
 /// The exit code of a command line that cannot be obeyed, as clap has it.
 pub(crate) const USAGE: u8 = 2;
@@ -142,7 +142,8 @@ fn option_for(error: &StartError) -> &'static str {
     match error {
         StartError::Interface(_) => " (--interface)",
         StartError::PortHeld { .. } | StartError::Beacon { .. } => " (--port)",
-        StartError::MailboxHeld { .. } | StartError::Mailbox { .. } => " (--mailbox-port)",
+        StartError::Held { kind: ListenerKind::Mailbox, .. }
+        | StartError::Listen { kind: ListenerKind::Mailbox, .. } => " (--mailbox-port)",
         _ => "",
     }
 }
