@@ -154,6 +154,14 @@ impl Builder {
         self
     }
 
+    /// Contests for the leadership of a group whenever the node is in it: among those who do, one is elected
+    /// ([`Event::Leader`](crate::Event::Leader)). May be called several times; to be in the group takes a
+    /// [`group`](Self::group) besides.
+    pub fn contest(mut self, group: impl Into<String>) -> Self {
+        self.contest.push(group.into());
+        self
+    }
+
     /// The node is a hub for others and has no peers itself, no mailbox and no beacons:
     /// [`gossip_bind`](Self::gossip_bind) says where it listens, and by [`gossip_connect`](Self::gossip_connect) it
     /// gossips with other hubs.

@@ -316,6 +316,23 @@ impl Node {
         self.shared().call(|driver| driver.require_peer(peer, endpoint))
     }
 
+    // Who leads.
+
+    /// Contests for the leadership of a group from now on, whenever the node is in it; [`Event::Leader`] says who won.
+    /// `Ok(false)` where it does so already.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is not 1 to 255 octets long, or the node has stopped.
+    pub fn set_contest_in_group(&self, group: &str) -> Result<bool, SendError> {
+        self.shared().call(|driver| driver.set_contest_in_group(group))
+    }
+
+    /// The leader of a group that the node is in, as far as it is known: a peer, or the node itself.
+    pub fn leader(&self, group: &str) -> Option<PeerId> {
+        self.look(|engine| engine.leader(group))
+    }
+
     // The node itself.
 
     /// Counters of what has been so far.

@@ -1,9 +1,9 @@
-//! How the node finds others, and is found, other than by beacons: what can be changed while it runs.
+//! How the node finds others, and is found, other than by beacons, and who leads: what can be changed while it runs.
 
 use super::{Driver, MOST_LISTENERS, start::bind};
 use crate::{bind::Bind, error::StartError};
 use std::io;
-use zre_engine::{Address, DiscoveryError, ListenerId, ListenerKind, PeerId};
+use zre_engine::{Address, DiscoveryError, ListenerId, ListenerKind, PeerId, SendError};
 
 impl Driver {
     /// Becomes a hub for those who gossip, at this endpoint as well: `tcp://*:5671`, `ipc:///tmp/hub`, … (see
@@ -65,5 +65,20 @@ impl Driver {
     /// Where no connection can lead there, or the node has stopped.
     pub fn require_peer(&mut self, peer: Option<PeerId>, endpoint: Address) -> Result<bool, DiscoveryError> {
         self.apply(|engine, now| engine.require_peer(now, peer, endpoint))
+    }
+
+    /// Contests for the leadership of a group from now on, whenever the node is in it; [`Event::Leader`](crate::Event::Leader)
+    /// says who won. `Ok(false)` where it does so already.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is not 1 to 255 octets long, or the node has stopped.
+    pub fn set_contest_in_group(&mut self, group: &str) -> Result<bool, SendError> {
+        self.apply(|engine, now| engine.set_contest_in_group(now, group))
+    }
+
+    /// The leader of a group that the node is in, as far as it is known: a peer, or the node itself.
+    pub fn leader(&self, group: &str) -> Option<PeerId> {
+        self.engine.leader(group)
     }
 }

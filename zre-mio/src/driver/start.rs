@@ -106,6 +106,9 @@ impl Driver {
         for group in &settings.groups {
             engine.join(clock.now(), group)?;
         }
+        for group in &settings.contest {
+            engine.set_contest_in_group(clock.now(), group)?;
+        }
         let registry = registry.try_clone().map_err(StartError::machine("the poll"))?;
         let base = base.0;
         let mut driver = Self {
