@@ -3,6 +3,7 @@
 
 mod chat;
 mod cli;
+mod gossip;
 mod json;
 mod output;
 mod pipe;
@@ -24,6 +25,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Chat(chat::Options),
+    Gossip(gossip::Options),
     Pipe(pipe::Options),
     Sim(sim::Options),
 }
@@ -31,6 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Chat(options) => chat::run(&options),
+        Command::Gossip(options) => gossip::run(&options),
         Command::Pipe(options) => pipe::run(&options),
         Command::Sim(options) => sim::run(&options),
     }
@@ -69,6 +72,7 @@ mod tests {
             "zre chat --port 0",
             "zre chat --interval 0",
             "zre chat --port 65536",
+            "zre chat --peer 12=tcp://127.0.0.1:5",
             "zre sim --nodes 0",
             "zre sim --duration -1",
             "zre sim --network moon",
