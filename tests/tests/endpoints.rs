@@ -222,6 +222,20 @@ fn those_who_gossip_with_a_hub_meet() {
 }
 
 #[test]
+fn a_node_is_met_where_it_advertises_to_be() {
+    namespace::run("a_node_is_met_where_it_advertises_to_be", || {
+        let place = "tcp://localhost:47003";
+        let mut alice = Ours::start(at("alice", "tcp://*:47003").advertise(place).gossip_bind("tcp://127.0.0.1:*"));
+        assert_eq!(endpoint(&alice), place);
+        let hub = alice.node.gossip_endpoints()[0].clone();
+        let mut bob = Ours::start(at("bob", "tcp://127.0.0.1:*").gossip_connect(hub));
+        let uuid = alice.node.uuid();
+        bob.expect("ENTER", |event| is_enter(event) && event.peer() == Some(uuid));
+        enters(&mut alice, &bob);
+    });
+}
+
+#[test]
 fn a_node_becomes_a_hub_while_it_runs_and_a_peer_is_named_while_it_runs() {
     let mut alice = Ours::start(at("alice", "inproc://*").gossip_bind("inproc://*"));
     let place = alice.node.gossip_bind("ipc://*").expect("it is free");

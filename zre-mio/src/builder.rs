@@ -89,7 +89,8 @@ impl Builder {
     }
 
     /// The network interface for beacons and the mailbox, by name (`eth0`) or IPv4 address. Default: the best that is
-    /// up and reaches other machines. `lo` is for nodes on this machine alone.
+    /// up and reaches other machines. `lo` is for nodes on this machine alone. Of an endpoint to listen at, it is what `*`
+    /// means as a host.
     pub fn interface(mut self, name_or_address: impl Into<String>) -> Self {
         self.interface = Some(name_or_address.into());
         self
@@ -176,7 +177,8 @@ impl Builder {
         self
     }
 
-    /// The TCP port of the mailbox. Default 0: any that is free.
+    /// The TCP port of the mailbox where it is on the interface; an [`endpoint`](Self::endpoint) has its own. Default 0: any
+    /// that is free.
     pub fn mailbox_port(mut self, port: u16) -> Self {
         self.mailbox_port = port;
         self

@@ -65,6 +65,18 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_a_place_or_somebody_at_a_place() {
+        const UUID: &str = "898982B43D674EB6BBAACFBBA7478086";
+        let line = format!("zre pipe --peer tcp://h:1 --peer {UUID}=tcp://h:2 --peer ipc:///a=b");
+        let Command::Pipe(pipe) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!("it is a pipe");
+        };
+        let place = |text: &str| text.to_owned();
+        let peers = [(None, place("tcp://h:1")), (UUID.parse().ok(), place("tcp://h:2")), (None, place("ipc:///a=b"))];
+        assert_eq!(pipe.node.peer, peers);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_a_usage_error() {
         for line in [
             "zre",
