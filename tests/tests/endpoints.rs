@@ -345,5 +345,6 @@ fn libzmq_gossips_over_a_socket_with_a_path() {
         zmq.close("client");
         zmq.close("hub");
         zmq.stop();
+        let _ = fs::remove_file(path("libzmq"));
     });
 }

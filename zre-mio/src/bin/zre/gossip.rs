@@ -38,7 +38,7 @@ pub(crate) struct Options {
 
 const EXAMPLES: &str = "\
 Examples:
-  zre gossip 'tcp://*:5671'                                       on a machine that all can reach
+  zre gossip 'tcp://*:5671'                                          on a machine that all can reach
   zre chat --endpoint 'tcp://*:*' --gossip-connect tcp://HOST:5671   on the others, HOST being that machine
 
 End with Ctrl-C.";
