@@ -88,6 +88,11 @@ impl JsonLines {
         self.start["endpoint"].as_str().unwrap_or_default()
     }
 
+    /// Where the node is a hub.
+    pub fn hubs(&self) -> Vec<&str> {
+        self.start["gossip"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

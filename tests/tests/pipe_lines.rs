@@ -216,14 +216,14 @@ fn it_starts_or_says_why_not_in_one_line() {
             (&["--interface", "lo", "--name", &long], 1, "255"),
             (&["--interface", "lo", "--group", &long], 1, "255"),
             (&["--interface", "lo", "--header", "=v"], 1, "header"),
-            (&["--endpoint", "tcp://127.0.0.1:5999"], 2, "--endpoint: not in this version"),
-            (&["--endpoint", "ipc:///tmp/x"], 2, "--endpoint: not in this version"),
-            (&["--gossip-bind", "tcp://127.0.0.1:5999"], 2, "--gossip-bind: not in this version"),
-            (&["--gossip-connect", "tcp://127.0.0.1:5999"], 2, "--gossip-connect: not in this version"),
-            (&["--advertise", "tcp://127.0.0.1:5999"], 2, "--advertise: not in this version"),
-            (&["--peer", "tcp://127.0.0.1:5999"], 2, "--peer: not in this version"),
-            (&["--contest", "g"], 2, "--contest: not in this version"),
-            (&["--peer", "x", "--contest", "g", "--peer", "y"], 2, "--peer, --contest: not in this version"),
+            (&["--endpoint", "tcp://127.0.0.1"], 1, "endpoint \"tcp://127.0.0.1\": it must end with a port"),
+            (&["--endpoint", "ipc:///no/such/directory/x"], 1, "try a path in a directory that is there"),
+            (&["--interface", "lo", "--gossip-bind", "hub"], 1, "gossip_bind \"hub\": it must start with tcp://"),
+            (&["--interface", "lo", "--gossip-connect", "tcp://h"], 1, "gossip_connect \"tcp://h\""),
+            (&["--endpoint", "tcp://lo:*", "--advertise", "x"], 1, "advertise \"x\""),
+            (&["--interface", "lo", "--peer", "tcp://127.0.0.1:0"], 1, "peer \"tcp://127.0.0.1:0\""),
+            (&["--interface", "lo", "--contest", &long], 1, "255"),
+            (&["--endpoint", "ipc://*", "--beacons", "--interface", "lo"], 1, "(--endpoint, --beacons)"),
         ] {
             let Finished { status, output, .. } = run(&[&["pipe"], arguments].concat());
             assert_eq!(status.code(), Some(code), "{output}");
@@ -231,8 +231,58 @@ fn it_starts_or_says_why_not_in_one_line() {
             assert!(output.contains(words), "{words:?} is not in: {output}");
         }
         // The same goes for a chat, which has the same options.
-        let Finished { status, output, .. } = run(&["chat", "--peer", "tcp://127.0.0.1:5999"]);
-        assert_eq!((status.code(), &*output), (Some(2), "zre: --peer: not in this version\n"));
+        let Finished { status, output, .. } = run(&["chat", "--endpoint", "tcp://*"]);
+        assert_eq!(status.code(), Some(1), "{output}");
+        // And for a hub.
+        for (arguments, code, words) in [
+            (&["gossip"][..], 2, "needs an endpoint"),
+            (&["gossip", "tcp://*"], 1, "must end with a port"),
+            (&["gossip", "tcp://192.0.2.1:*"], 1, "(--gossip-bind)"),
+        ] {
+            let Finished { status, output, .. } = run(arguments);
+            assert_eq!(status.code(), Some(code), "{output}");
+            assert!(output.contains(words), "{words:?} is not in: {output}");
+        }
+    });
+}
+
+#[test]
+fn nodes_find_each_other_by_a_hub_and_by_name_and_have_a_leader() {
+    zre::program();
+    namespace::run("nodes_find_each_other_by_a_hub_and_by_name_and_have_a_leader", || {
+        let mut hub = JsonLines::start("hub", zre::zre(&["gossip", "--json", "tcp://127.0.0.1:*"]));
+        let at_hub = hub.hubs()[0].to_owned();
+        assert!(hub.endpoint().is_empty() && at_hub.starts_with("tcp://127.0.0.1:"), "{at_hub}");
+        let mailbox = ["--endpoint", "tcp://127.0.0.1:*", "--contest", "tea"];
+        let mut alice = pipe("alice", &[&mailbox[..], &["--gossip-connect", &at_hub, "--linger", "500"]].concat());
+        let mut bob = pipe("bob", &mailbox);
+        assert_eq!(bob.ask(json!({"do": "gossip_connect", "endpoint": at_hub})), true);
+        alice.expect_event("ENTER", |event| event["name"] == "bob");
+        bob.expect_event("ENTER", |event| event["name"] == "alice");
+        let least = alice.uuid().min(bob.uuid()).to_owned();
+        for ours in [&mut alice, &mut bob] {
+            ours.expect_event("LEADER", |event| event["peer"] == least && event["group"] == "tea");
+            assert_eq!(ours.ask(json!({"do": "leader", "group": "tea"})), least);
+        }
+        assert_eq!(bob.ask(json!({"do": "leader", "group": "coffee"})), Value::Null);
+
+        // By name, without the hub.
+        let named = format!("{}={}", alice.uuid(), alice.endpoint());
+        let mut carol = pipe("carol", &["--endpoint", "tcp://127.0.0.1:*", "--peer", &named]);
+        carol.expect_event("ENTER", |event| event["name"] == "alice");
+        let (peer, endpoint) = (bob.uuid().to_owned(), bob.endpoint().to_owned());
+        assert_eq!(carol.ask(json!({"do": "require_peer", "endpoint": endpoint, "peer": peer})), true);
+        carol.expect_event("ENTER", |event| event["name"] == "bob");
+        let hub_of_carol = carol.ask(json!({"do": "gossip_bind", "endpoint": "tcp://127.0.0.1:*"}));
+        assert!(hub_of_carol.as_str().is_some_and(|at| at.starts_with("tcp://127.0.0.1:") && !at.ends_with('*')));
+        let wrong = carol.try_ask(json!({"do": "require_peer", "endpoint": "here"}));
+        assert!(wrong.is_err_and(|why| why.contains("tcp://")));
+        for ours in [alice, bob, carol] {
+            ours.stop();
+        }
+        hub.signal("TERM");
+        hub.expect_event("STOP", |_| true);
+        assert!(hub.end().success());
     });
 }
 

@@ -4,7 +4,7 @@ use crate::{Driver, Node, StartError};
 use mio::{Registry, Token};
 use std::time::Duration;
 use uuid::Uuid;
-use zre_engine::{Address, Config, Limits};
+use zre_engine::{Config, Limits};
 
 /// UDP port of beacons: ZRE's own (RFC 36).
 const PORT: u16 = 5670;
@@ -18,7 +18,14 @@ pub struct Builder {
     pub(crate) port: u16,
     pub(crate) mailbox_port: u16,
     pub(crate) groups: Vec<String>,
-    pub(crate) endpoint: Option<Address>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) beacons: bool,
+    pub(crate) advertise: Option<String>,
+    pub(crate) gossip_bind: Vec<String>,
+    pub(crate) gossip_connect: Vec<String>,
+    pub(crate) peers: Vec<(Option<Uuid>, String)>,
+    pub(crate) contest: Vec<String>,
+    pub(crate) hub_alone: bool,
 }
 
 impl Default for Builder {
@@ -30,6 +37,13 @@ impl Default for Builder {
             mailbox_port: 0,
             groups: Vec::new(),
             endpoint: None,
+            beacons: false,
+            advertise: None,
+            gossip_bind: Vec::new(),
+            gossip_connect: Vec::new(),
+            peers: Vec::new(),
+            contest: Vec::new(),
+            hub_alone: false,
         }
     }
 }
@@ -75,16 +89,85 @@ impl Builder {
     }
 
     /// The network interface for beacons and the mailbox, by name (`eth0`) or IPv4 address. Default: the best that is
-    /// up and reaches other machines. `lo` is for nodes on this machine alone.
+    /// up and reaches other machines. `lo` is for nodes on this machine alone. Of an endpoint to listen at, it is what `*`
+    /// means as a host.
     pub fn interface(mut self, name_or_address: impl Into<String>) -> Self {
         self.interface = Some(name_or_address.into());
         self
     }
 
-    /// Listens at this endpoint, `tcp://` with a numeric address and a port, and sends no beacons. Peers that know the
-    /// endpoint can still meet the node; discovery by gossip is not built yet.
-    pub fn endpoint(mut self, endpoint: Address) -> Self {
-        self.endpoint = Some(endpoint);
+    /// The mailbox is at this endpoint, and no beacons are sent: peers come by gossip, or know the endpoint.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | `tcp://192.168.1.5:5670` | an address of this machine, and a port |
+    /// | `tcp://[::1]:5670` | the same for IPv6 |
+    /// | `tcp://eth0:5670` | an interface, which stands for its address |
+    /// | `tcp://printer:5670` | a name of this machine, which is looked up |
+    /// | `tcp://*:5670` | the address of the chosen [`interface`](Self::interface); without one, all |
+    /// | `tcp://*:*` | any free port; `:0` and `:!` mean the same |
+    /// | `ipc:///tmp/mailbox` | a socket with a path, for programs of this machine; its file goes when the node stops |
+    /// | `ipc://@mailbox` | the same without a file (Linux) |
+    /// | `ipc://*` | a path in the directory for temporary files |
+    /// | `inproc://mailbox` | a name for nodes of this process; `inproc://*` makes one up |
+    pub fn endpoint(mut self, endpoint: impl ToString) -> Self {
+        self.endpoint = Some(endpoint.to_string());
+        self
+    }
+
+    /// Sends beacons although there is an [`endpoint`](Self::endpoint), which must be `tcp://` then. Without an endpoint
+    /// they are sent in any case.
+    pub fn beacons(mut self) -> Self {
+        self.beacons = true;
+        self
+    }
+
+    /// What peers and hubs are told instead of the endpoint, where they reach the mailbox by another one (address
+    /// translation): `tcp://gate.example.org:5670`. Beacons do not say it.
+    pub fn advertise(mut self, endpoint: impl ToString) -> Self {
+        self.advertise = Some(endpoint.to_string());
+        self
+    }
+
+    /// The node is a hub, at an endpoint as [`endpoint`](Self::endpoint) takes it: those who gossip with it hear of each
+    /// other, and so does the node itself. May be called several times.
+    pub fn gossip_bind(mut self, endpoint: impl ToString) -> Self {
+        self.gossip_bind.push(endpoint.to_string());
+        self
+    }
+
+    /// Gossips with the hub at this endpoint, and so finds the nodes that do the same. Where nobody is there, it is tried
+    /// again and again. May be called several times, for redundancy.
+    pub fn gossip_connect(mut self, endpoint: impl ToString) -> Self {
+        self.gossip_connect.push(endpoint.to_string());
+        self
+    }
+
+    /// Looks for a peer at this endpoint, whoever it is, for as long as the node runs. May be called several times.
+    pub fn peer(mut self, endpoint: impl ToString) -> Self {
+        self.peers.push((None, endpoint.to_string()));
+        self
+    }
+
+    /// The same for the peer with that UUID, and no other.
+    pub fn required_peer(mut self, uuid: impl Into<Uuid>, endpoint: impl ToString) -> Self {
+        self.peers.push((Some(uuid.into()), endpoint.to_string()));
+        self
+    }
+
+    /// Contests for the leadership of a group whenever the node is in it: among those who do, one is elected
+    /// ([`Event::Leader`](crate::Event::Leader)). May be called several times; to be in the group takes a
+    /// [`group`](Self::group) besides.
+    pub fn contest(mut self, group: impl Into<String>) -> Self {
+        self.contest.push(group.into());
+        self
+    }
+
+    /// The node is a hub for others and has no peers itself, no mailbox and no beacons:
+    /// [`gossip_bind`](Self::gossip_bind) says where it listens, and by [`gossip_connect`](Self::gossip_connect) it
+    /// gossips with other hubs.
+    pub fn hub(mut self) -> Self {
+        self.hub_alone = true;
         self
     }
 
@@ -94,7 +177,8 @@ impl Builder {
         self
     }
 
-    /// The TCP port of the mailbox. Default 0: any that is free.
+    /// The TCP port of the mailbox where it is on the interface; an [`endpoint`](Self::endpoint) has its own. Default 0: any
+    /// that is free.
     pub fn mailbox_port(mut self, port: u16) -> Self {
         self.mailbox_port = port;
         self

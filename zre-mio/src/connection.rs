@@ -1,27 +1,35 @@
-//! One TCP connection, as far as the driver knows it.
+//! One connection, as far as the driver knows it.
 
-use crate::tcp::{self, cause};
-use mio::{Interest, Registry, Token, net::TcpStream};
-use std::{
-    io::{self, IoSlice, Read, Write},
-    net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr},
+use crate::{
+    ears::Ears,
+    stream::{Host, Stream},
+    tcp::{self, cause},
 };
-use zre_engine::{ConnId, Instant, IoCause, Node};
+use mio::Token;
+use std::{
+    io::{self, IoSlice, Read},
+    net::{Ipv4Addr, SocketAddr},
+};
+use zre_engine::{Address, ConnId, Instant, IoCause, Node};
 
 /// Slices of one write.
 const SLICES: usize = 64;
 
-/// A socket, and what is known about its readiness. Readiness is told by the poll once and remembered here until the
-/// socket says otherwise.
+/// A stream, and what is known about its readiness. Readiness is told once and remembered here until the stream says
+/// otherwise.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) id: ConnId,
     /// The peer opened it.
     pub(crate) inbound: bool,
     /// None while the host's name is being looked up.
-    socket: Option<TcpStream>,
+    stream: Option<Stream>,
     /// Whom it leads to.
-    pub(crate) remote: Option<IpAddr>,
+    pub(crate) remote: Option<Host>,
+    /// Where it leads, as far as it is ours.
+    to: Option<Address>,
+    /// It is to lead to a name.
+    pub(crate) named: bool,
     /// Further addresses to try.
     untried: Vec<SocketAddr>,
     /// The address that it is to come from.
@@ -66,7 +74,8 @@ pub(crate) enum Writing {
 #[derive(Debug)]
 pub(crate) enum Attempt {
     Waits,
-    Stands(SocketAddr),
+    /// With our end's address.
+    Stands(Address),
     Failed(io::Error),
 }
 
@@ -75,8 +84,10 @@ impl Connection {
         Self {
             id,
             inbound,
-            socket: None,
+            stream: None,
             remote: None,
+            to: None,
+            named: false,
             untried: Vec::new(),
             from: None,
             bound: None,
@@ -94,48 +105,62 @@ impl Connection {
     /// One that a peer opened.
     pub(crate) fn accepted(
         id: ConnId,
-        mut socket: TcpStream,
-        from: SocketAddr,
-        registry: &Registry,
+        mut stream: Stream,
+        from: Host,
+        ears: &mut Ears,
         token: Token,
     ) -> io::Result<Self> {
-        socket.set_nodelay(true)?;
-        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
-        let remote = Some(from.ip());
-        Ok(Self { socket: Some(socket), remote, connected: true, writable: true, ..Self::new(id, true) })
+        stream.register(ears, token)?;
+        let remote = Some(from);
+        Ok(Self { stream: Some(stream), remote, connected: true, writable: true, ..Self::new(id, true) })
     }
 
-    /// One that is to lead to the first of the addresses (given in `connect_to`, last first) that takes it, and to come from
-    /// this address of ours.
-    pub(crate) fn outgoing(id: ConnId, from: Option<Ipv4Addr>) -> Self {
-        Self { from, ..Self::new(id, false) }
+    /// One that is to lead there, and to come from this address of ours: by [`connect`](Self::connect) to the first of the
+    /// addresses that takes it, or by [`connect_here`](Self::connect_here).
+    pub(crate) fn outgoing(id: ConnId, to: &Address, from: Option<Ipv4Addr>) -> Self {
+        Self { from, named: matches!(to, Address::Name { .. }), ..Self::new(id, false) }
     }
 
     /// Begins an attempt; where one cannot even begin, the next.
-    pub(crate) fn connect(&mut self, mut to: Vec<SocketAddr>, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(crate) fn connect(&mut self, mut to: Vec<SocketAddr>, ears: &mut Ears, token: Token) -> io::Result<()> {
         to.reverse();
         self.untried = to;
-        self.connect_next(io::ErrorKind::AddrNotAvailable.into(), registry, token)
+        self.connect_next(io::ErrorKind::AddrNotAvailable.into(), ears, token)
+    }
+
+    /// Goes on with a stream that leads there, within this machine.
+    pub(crate) fn connect_here(
+        &mut self,
+        mut stream: Stream,
+        to: Address,
+        ears: &mut Ears,
+        token: Token,
+    ) -> io::Result<()> {
+        stream.register(ears, token)?;
+        (self.stream, self.remote, self.to) = (Some(stream), Some(Host::This), Some(to));
+        Ok(())
     }
 
     /// Begins an attempt at the next address; without any left, that is the error.
-    pub(crate) fn connect_next(&mut self, mut error: io::Error, registry: &Registry, token: Token) -> io::Result<()> {
-        self.drop_socket(registry);
+    pub(crate) fn connect_next(&mut self, mut error: io::Error, ears: &mut Ears, token: Token) -> io::Result<()> {
+        self.drop_stream(ears);
         if let Some(address) = self.bound.take() {
             // Perhaps no way leads there from that address.
             self.from = None;
             self.untried.push(address);
         }
         while let Some(address) = self.untried.pop() {
-            let begun = tcp::connect(address, self.from).and_then(|(mut socket, bound)| {
-                registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
-                Ok((socket, bound))
+            let begun = tcp::connect(address, self.from).and_then(|(socket, bound)| {
+                let mut stream = Stream::Tcp(socket);
+                stream.register(ears, token)?;
+                Ok((stream, bound))
             });
             match begun {
-                Ok((socket, bound)) => {
+                Ok((stream, bound)) => {
                     self.bound = bound.then_some(address);
-                    self.remote = Some(address.ip());
-                    self.socket = Some(socket);
+                    self.remote = Some(Host::At(address.ip()));
+                    self.to = Some(address.into());
+                    self.stream = Some(stream);
                     return Ok(());
                 }
                 Err(found) => error = found,
@@ -155,16 +180,29 @@ impl Connection {
     }
 
     pub(crate) fn is_resolving(&self) -> bool {
-        self.socket.is_none() && !self.ended
+        self.stream.is_none() && !self.ended
     }
 
     pub(crate) fn is_connecting(&self) -> bool {
-        self.socket.is_some() && !self.connected
+        self.stream.is_some() && !self.connected
+    }
+
+    /// Where it leads, or is tried.
+    pub(crate) fn to(&self) -> Option<&Address> {
+        self.to.as_ref()
     }
 
     /// Whether the attempt has come to an end.
     pub(crate) fn attempt(&mut self) -> Attempt {
-        let Some(socket) = &self.socket else { return Attempt::Waits };
+        let socket = match (&self.stream, &self.to) {
+            (Some(Stream::Tcp(socket)), _) => socket,
+            // Within the machine it stands at once.
+            (Some(_), Some(to)) => {
+                self.connected = true;
+                return Attempt::Stands(to.clone());
+            }
+            _ => return Attempt::Waits,
+        };
         match socket.take_error() {
             Ok(None) => {}
             Ok(Some(error)) | Err(error) => return Attempt::Failed(error),
@@ -176,7 +214,7 @@ impl Connection {
             Ok((_, local)) => match socket.set_nodelay(true) {
                 Ok(()) => {
                     self.connected = true;
-                    Attempt::Stands(local)
+                    Attempt::Stands(local.into())
                 }
                 Err(error) => Attempt::Failed(error),
             },
@@ -201,20 +239,23 @@ impl Connection {
         self.is_open() && self.writable
     }
 
+    /// The bell told that something has happened.
+    pub(crate) fn note_all(&mut self) {
+        (self.readable, self.writable) = (true, true);
+    }
+
     /// Looks again, though the poll told nothing: something may have come since.
     pub(crate) fn look_again(&mut self) {
         self.readable = true;
     }
 
     pub(crate) fn read(&mut self, room: &mut [u8]) -> Reading {
-        let Some(socket) = &mut self.socket else { return Reading::Blocked };
+        let Some(stream) = &mut self.stream else { return Reading::Blocked };
         loop {
-            match socket.read(room) {
+            match stream.read(room) {
                 Ok(0) => return Reading::Ended(IoCause::Finished),
                 Ok(len) => {
-                    // With epoll a short read tells that the socket is empty, and the next octet is told anew; but the
-                    // end of the stream may have been told already.
-                    let knows = cfg!(any(target_os = "linux", target_os = "android"));
+                    let knows = stream.is_empty_after_a_short_read();
                     self.readable = !knows || len == room.len() || self.finished;
                     return Reading::Octets(len);
                 }
@@ -235,10 +276,10 @@ impl Connection {
         if filled == 0 {
             return Writing::Nothing;
         }
-        let Some(socket) = &mut self.socket else { return Writing::Blocked };
+        let Some(stream) = &mut self.stream else { return Writing::Blocked };
         let slices = chunks.map(IoSlice::new);
         loop {
-            match socket.write_vectored(&slices[..filled.min(SLICES)]) {
+            match stream.write_vectored(&slices[..filled.min(SLICES)]) {
                 Ok(0) => return Writing::Ended(IoCause::Reset),
                 Ok(len) => return Writing::Octets(len),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -253,23 +294,23 @@ impl Connection {
 
     /// Closes it so that the other side gets all that was written: octets that lie here unread would make the system
     /// tear the connection down instead.
-    pub(crate) fn close(&mut self, registry: &Registry, room: &mut [u8]) {
+    pub(crate) fn close(&mut self, ears: &Ears, room: &mut [u8]) {
         if self.is_open()
-            && let Some(socket) = &mut self.socket
+            && let Some(stream) = &mut self.stream
         {
-            let _ = socket.shutdown(Shutdown::Write);
+            stream.finish();
             for _ in 0..4 {
-                if !matches!(socket.read(room), Ok(1..)) {
+                if !matches!(stream.read(room), Ok(1..)) {
                     break;
                 }
             }
         }
-        self.drop_socket(registry);
+        self.drop_stream(ears);
     }
 
-    fn drop_socket(&mut self, registry: &Registry) {
-        if let Some(mut socket) = self.socket.take() {
-            let _ = registry.deregister(&mut socket);
+    fn drop_stream(&mut self, ears: &Ears) {
+        if let Some(mut stream) = self.stream.take() {
+            stream.deregister(ears);
         }
         self.connected = false;
     }

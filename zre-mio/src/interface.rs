@@ -83,6 +83,13 @@ pub(crate) fn choose(wanted: Option<&str>) -> Result<(Interface, &'static str), 
     Ok((chosen, why))
 }
 
+/// The address of the interface by that name or address, whether beacons could go out on it or not.
+pub(crate) fn address_of(wanted: &str) -> Result<Ipv4Addr, InterfaceError> {
+    let all = list()?;
+    let found = all.iter().find(|one| one.name == wanted || wanted.parse() == Ok(one.address));
+    found.map(|one| one.address).ok_or_else(|| InterfaceError::Unknown { wanted: wanted.into(), found: names(&all) })
+}
+
 /// The interface by that name or address, or else the best one.
 pub(crate) fn pick(all: &[Interface], wanted: Option<&str>) -> Result<Interface, InterfaceError> {
     match wanted {

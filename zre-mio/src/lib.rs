@@ -65,27 +65,34 @@
 //! needs attention at `warn`, all traffic at `trace`. No signal handler is installed.
 #![forbid(unsafe_code)]
 
+mod bind;
 mod buffer;
 mod builder;
 mod clock;
 mod connection;
 mod driver;
+mod ears;
 mod error;
 mod inbox;
+mod inproc;
 mod interface;
+mod ipc;
+mod listener;
 mod log;
 mod node;
 mod resolver;
 mod run;
 mod shared;
+mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
 mod udp;
 
+pub use bind::BindError;
 pub use builder::Builder;
 pub use driver::Driver;
-pub use error::{RecvError, RunError, StartError};
+pub use error::{EndpointProblem, RecvError, RunError, StartError};
 pub use interface::InterfaceError;
 /// The crate in whose `Poll` a [`Driver`] runs.
 pub use mio;
@@ -93,6 +100,7 @@ pub use node::Node;
 pub use run::run;
 pub use zre_engine::app::{App, Cx, Runner};
 pub use zre_engine::{
-    Address, Config, ConfigError, Content, Event, EventQueue, ExitReason, Headers, Instant, Limits, PeerId,
-    PeerIdError, PeerInfo, SendError, Statistics, bytes,
+    Address, Config, ConfigError, Content, DiscoveryError, Event, EventQueue, ExitReason, Headers, Instant, Limits,
+    ListenerKind, PeerId, PeerIdError, PeerInfo, SendError, Statistics, bytes,
 };
+pub use zre_proto::endpoint::EndpointError;

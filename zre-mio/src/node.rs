@@ -3,13 +3,14 @@
 use crate::{
     Builder, Driver,
     clock::after,
+    driver,
     error::{RecvError, StartError},
     inbox::{Inbox, Wait},
     shared::Shared,
 };
 use mio::{Poll, Token, Waker};
 use std::{fmt, sync::Arc, thread, time::Duration};
-use zre_engine::{Address, ConfigError, Content, Event, Headers, PeerId, SendError, Statistics};
+use zre_engine::{Address, ConfigError, Content, DiscoveryError, Event, Headers, PeerId, SendError, Statistics};
 
 /// What `stop` waits beyond the linger.
 const STOP: Duration = Duration::from_secs(1);
@@ -269,6 +270,67 @@ impl Node {
     /// Where the peer has not entered or has left.
     pub fn disconnect(&self, peer: PeerId) -> Result<(), SendError> {
         self.shared().call(|driver| driver.disconnect(peer))
+    }
+
+    // How others are found, other than by beacons.
+
+    /// Becomes a hub for those who gossip, at this endpoint as well: `tcp://*:5671`, `ipc:///tmp/hub`, … (see
+    /// [`Builder::gossip_bind`]). Returns the real one.
+    ///
+    /// # Errors
+    ///
+    /// Where the endpoint cannot be read or had, or the node has stopped.
+    pub fn gossip_bind(&self, endpoint: impl ToString) -> Result<Address, StartError> {
+        // A name is looked up before the node is held up by it.
+        let place = driver::bind("gossip_bind", &endpoint.to_string())?;
+        self.shared().call(|driver| driver.gossip_bind_at(&place))
+    }
+
+    /// Where the node listens as a hub.
+    pub fn gossip_endpoints(&self) -> Vec<Address> {
+        self.shared().look(Driver::gossip_endpoints)
+    }
+
+    /// Gossips with the hub at this endpoint as well: tells it where this node is, and meets the nodes that it tells of.
+    /// `Ok(false)` where it does so already. Where nobody is there, it is tried again and again.
+    ///
+    /// # Errors
+    ///
+    /// Where no connection can lead there, or the node has stopped.
+    pub fn gossip_connect(&self, hub: Address) -> Result<bool, DiscoveryError> {
+        self.shared().call(|driver| driver.gossip_connect(hub))
+    }
+
+    /// Takes a peer out of what this node tells by gossip, such as one that is gone for good. Whether it was there.
+    pub fn gossip_unpublish(&self, peer: PeerId) -> bool {
+        self.shared().call(|driver| driver.gossip_unpublish(peer))
+    }
+
+    /// Looks for a peer at this endpoint until the node stops, whether or not anything is heard of it: by its UUID, or
+    /// for whoever is there. `Ok(false)` where it does so already.
+    ///
+    /// # Errors
+    ///
+    /// Where no connection can lead there, or the node has stopped.
+    pub fn require_peer(&self, peer: Option<PeerId>, endpoint: Address) -> Result<bool, DiscoveryError> {
+        self.shared().call(|driver| driver.require_peer(peer, endpoint))
+    }
+
+    // Who leads.
+
+    /// Contests for the leadership of a group from now on, whenever the node is in it; [`Event::Leader`] says who won.
+    /// `Ok(false)` where it does so already.
+    ///
+    /// # Errors
+    ///
+    /// Where the name is not 1 to 255 octets long, or the node has stopped.
+    pub fn set_contest_in_group(&self, group: &str) -> Result<bool, SendError> {
+        self.shared().call(|driver| driver.set_contest_in_group(group))
+    }
+
+    /// The leader of a group that the node is in, as far as it is known: a peer, or the node itself.
+    pub fn leader(&self, group: &str) -> Option<PeerId> {
+        self.look(|engine| engine.leader(group))
     }
 
     // The node itself.

@@ -1,58 +1,18 @@
-//! The mailbox, which is the socket that peers connect to, and connections to theirs.
+//! `tcp://`: listening, and connecting.
 
-use crate::error::StartError;
-use mio::{
-    Interest, Registry, Token,
-    net::{TcpListener, TcpStream},
-};
+use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
-use zre_engine::{Instant, IoCause, ListenerId};
+use zre_engine::IoCause;
 
 /// A hundred nodes that start together overflow the usual 128 (protocol.md, section 2).
 const BACKLOG: i32 = 4096;
 
-/// A listening socket.
-#[derive(Debug)]
-pub(crate) struct Mailbox {
-    pub(crate) id: ListenerId,
-    /// Where it listens, with the real port.
-    pub(crate) at: SocketAddr,
-    socket: TcpListener,
-    /// Somebody may be waiting to be let in.
-    pub(crate) readable: bool,
-    /// The machine ran out of descriptors: not again before this time. Stays set until all who waited are in.
-    pub(crate) retry_at: Option<Instant>,
-}
-
-impl Mailbox {
-    pub(crate) fn open(id: ListenerId, at: SocketAddr) -> Result<Self, StartError> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => StartError::MailboxHeld { address: at, source },
-            _ => StartError::Mailbox { address: at, source },
-        };
-        let socket = listen(at).map_err(failed)?;
-        let at = socket.local_addr().map_err(failed)?;
-        Ok(Self { id, at, socket, readable: true, retry_at: None })
-    }
-
-    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)
-    }
-
-    pub(crate) fn deregister(&mut self, registry: &Registry) {
-        let _ = registry.deregister(&mut self.socket);
-    }
-
-    pub(crate) fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.socket.accept()
-    }
-}
-
-fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+/// Listens there.
+pub(crate) fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
     // A node that is started again at once finds its old connections in TIME_WAIT; on Unix this overlooks them, and
     // does not let two programs listen at once. With any free port it would only invite a race between two of us.
@@ -119,14 +79,6 @@ pub(crate) fn cause(error: &io::Error) -> IoCause {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_port_in_use_is_said_so_and_a_free_one_is_told() {
-        let first = Mailbox::open(ListenerId(0), "127.0.0.1:0".parse().unwrap()).unwrap();
-        assert_ne!(first.at.port(), 0);
-        let error = Mailbox::open(ListenerId(1), first.at).unwrap_err();
-        assert!(matches!(error, StartError::MailboxHeld { address, .. } if address == first.at), "{error}");
-    }
 
     #[test]
     fn what_the_system_says_has_its_word() {

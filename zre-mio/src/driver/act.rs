@@ -3,7 +3,9 @@
 use super::{CONNECTIONS, Driver, RESOLVER, watch::Watch};
 use crate::{
     connection::{Connection, Writing},
+    inproc, ipc,
     log::{debug, trace},
+    stream::Stream,
     tcp::cause,
 };
 use mio::Token;
@@ -60,31 +62,55 @@ impl Driver {
 
     /// The connection is in no table any more.
     pub(super) fn forget(&mut self, mut connection: Connection) {
-        connection.close(&self.registry, self.buffers.room());
+        connection.close(&self.ears, self.buffers.room());
     }
 
     fn connect(&mut self, conn: ConnId, to: Address) {
         debug!("{conn}: connecting to {to}");
         let from = self.watch.as_ref().and_then(Watch::address);
-        self.keep(Connection::outgoing(conn, from));
+        self.keep(Connection::outgoing(conn, &to, from));
         match to {
             Address::Tcp(address) => self.connect_to(conn, vec![address]),
             Address::Name { host, port } => {
                 let token = Token(self.base + RESOLVER);
-                if let Err(error) = self.resolver.ask(&self.registry, token, conn, host, port) {
+                if let Err(error) = self.resolver.ask(&self.ears.registry, token, conn, host, port) {
                     debug!("{conn}: no thread to look up the name: {error}");
                     self.end(conn, IoCause::Exhausted);
                 }
             }
-            Address::Ipc(_) | Address::Inproc(_) => self.end(conn, IoCause::Other),
+            Address::Ipc(path) => {
+                let stream = ipc::connect(&path).map(Stream::Ipc);
+                self.connect_here(conn, stream, Address::Ipc(path));
+            }
+            Address::Inproc(name) => {
+                let stream = inproc::connect(&name).map(Stream::Inproc);
+                self.connect_here(conn, stream, Address::Inproc(name));
+            }
+        }
+    }
+
+    fn connect_here(&mut self, conn: ConnId, stream: io::Result<Stream>, to: Address) {
+        let token = self.token(conn);
+        let Some(connection) = self.connections.get(conn) else { return };
+        if let Err(error) = stream.and_then(|stream| connection.connect_here(stream, to, &mut self.ears, token)) {
+            self.failed(conn, &error);
         }
     }
 
     pub(super) fn connect_to(&mut self, conn: ConnId, addresses: Vec<SocketAddr>) {
         let token = self.token(conn);
         let Some(connection) = self.connections.get(conn) else { return };
-        if let Err(error) = connection.connect(addresses, &self.registry, token) {
+        if let Err(error) = connection.connect(addresses, &mut self.ears, token) {
             self.failed(conn, &error);
+        }
+    }
+
+    /// Where a connection is to lead to a name, the engine hears which of the name's addresses is tried.
+    pub(super) fn tell_where(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get(conn).filter(|found| found.is_connecting()) else { return };
+        if let Some(Address::Tcp(at)) = connection.to().filter(|_| connection.named) {
+            let at = *at;
+            self.input(Input::Resolved { conn, at });
         }
     }
 

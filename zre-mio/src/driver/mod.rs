@@ -1,32 +1,32 @@
 //! The engine's node over real sockets, stepped by the caller.
 
 mod act;
+mod discover;
+mod start;
 mod turn;
 mod watch;
 
 use crate::{
     buffer::Buffers,
-    builder::Builder,
     clock::Clock,
     connection::Connections,
-    error::StartError,
-    interface,
+    ears::Ears,
+    listener::Listener,
     log::{debug, info},
     resolver::Resolver,
-    tcp::Mailbox,
     udp::Link,
 };
-use mio::{Registry, Token};
+use mio::Token;
+pub(crate) use start::bind;
 use std::{
     collections::VecDeque,
-    fmt,
-    net::SocketAddr,
+    fmt, mem,
+    net::Ipv4Addr,
     time::{Duration, Instant as StdInstant},
 };
 use watch::Watch;
 use zre_engine::{
-    Address, ConfigError, ConnId, Content, Event, Input, Instant, IoCause, LinkId, ListenerId, ListenerKind,
-    Node as Engine, PeerId, SendError,
+    Address, ConfigError, ConnId, Content, Event, Instant, IoCause, ListenerId, Node as Engine, PeerId, SendError,
 };
 
 /// What an orderly end may take beyond the engine's linger, to write what was said last.
@@ -69,9 +69,14 @@ const GRACE: Duration = Duration::from_millis(50);
 pub struct Driver {
     engine: Engine,
     clock: Clock,
-    registry: Registry,
+    ears: Ears,
     base: usize,
-    mailbox: Mailbox,
+    /// The mailbox, where there is one, and hubs.
+    listeners: Vec<Listener>,
+    /// What `*` stands for as a host to listen at.
+    any: Ipv4Addr,
+    /// Where peers are told that the mailbox is, if not where it is.
+    advertise: Option<Address>,
     links: Vec<Link>,
     connections: Connections,
     resolver: Resolver<ConnId>,
@@ -96,78 +101,6 @@ pub struct Driver {
 impl Driver {
     /// How many tokens a driver may use, from its base on.
     pub const TOKENS: usize = 1 << 24;
-
-    /// Opens the sockets and starts the node. [`Builder::driver`] is the way in.
-    pub(crate) fn new(settings: Builder, registry: &Registry, base: Token) -> Result<Self, StartError> {
-        if settings.port == 0 {
-            return Err(StartError::PortZero);
-        }
-        // On the interface's own address: a node on `lo` cannot be reached from elsewhere.
-        let (interface, at, place) = match settings.endpoint {
-            None => {
-                let (interface, why) = interface::choose(settings.interface.as_deref())?;
-                let place = format!("on interface {interface}, {why}");
-                let at = SocketAddr::from((interface.address, settings.mailbox_port));
-                (Some(interface), at, place)
-            }
-            Some(Address::Tcp(at)) => (None, at, format!("at {at}, without beacons")),
-            Some(other) => return Err(StartError::Endpoint(other)),
-        };
-        let clock = Clock::new();
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(StartError::Random)?;
-        let linger = settings.config.linger;
-        let mut engine = Engine::new(settings.config, seed, clock.now())?;
-        for group in &settings.groups {
-            engine.join(clock.now(), group)?;
-        }
-
-        let mut mailbox = Mailbox::open(ListenerId(0), at)?;
-        let registry = registry.try_clone().map_err(StartError::machine("the poll"))?;
-        let base = base.0;
-        mailbox.register(&registry, Token(base + MAILBOX)).map_err(StartError::machine("the mailbox"))?;
-        let (listener, at) = (mailbox.id, mailbox.at.into());
-        let listening = Input::Listening { listener, kind: ListenerKind::Mailbox, at, advertise: None };
-        engine.handle(clock.now(), listening)?;
-        let mut links = Vec::new();
-        if let Some(interface) = &interface {
-            let mut link = Link::open(LinkId(0), interface, settings.port)?;
-            link.register(&registry, Token(base + LINKS)).map_err(StartError::machine("the beacons' socket"))?;
-            let address = interface.address.into();
-            engine.handle(clock.now(), Input::LinkUp { link: link.id, address, mailbox: listener })?;
-            links.push(link);
-        }
-        engine.start(clock.now())?;
-        let (name, uuid) = (engine.name(), engine.uuid());
-        info!("{name} ({uuid}) started {place}");
-        if interface.is_some() {
-            info!("{name}: UDP port {}, mailbox at {}", settings.port, mailbox.at);
-        }
-
-        let (wanted, ports) = (settings.interface, (settings.port, settings.mailbox_port));
-        let watch = interface.map(|interface| Watch::new(wanted, ports, interface, clock.now()));
-        let mut driver = Self {
-            watch,
-            engine,
-            clock,
-            registry,
-            base,
-            mailbox,
-            links,
-            connections: Connections::default(),
-            resolver: Resolver::new(),
-            buffers: Buffers::default(),
-            ready: Default::default(),
-            ended: Vec::new(),
-            closing: VecDeque::new(),
-            linger,
-            stop_by: None,
-            silent: false,
-            stopped: false,
-        };
-        driver.carry_out();
-        Ok(driver)
-    }
 
     /// Whether the token is one of the driver's: one of the [`TOKENS`](Self::TOKENS) from its base on.
     pub fn owns(&self, token: Token) -> bool {
@@ -198,15 +131,15 @@ impl Driver {
             || !self.ended.is_empty()
             || self.ready.iter().any(|ready| !ready.is_empty())
             || self.links.iter().any(|link| link.readable)
-            || self.mailbox.readable && self.mailbox.retry_at.is_none();
+            || self.listeners.iter().any(|listener| listener.readable && listener.retry_at.is_none());
         if at_once {
             return Some(Instant::ZERO);
         }
         let engine = self.engine.poll_timeout().map(|deadline| deadline.at);
         let closing = self.closing.front().map(|(at, _)| *at);
-        let retry = self.mailbox.retry_at.filter(|_| self.mailbox.readable);
+        let retry = self.listeners.iter().filter(|listener| listener.readable).filter_map(|listener| listener.retry_at);
         let watch = self.watch.as_ref().filter(|_| self.stop_by.is_none()).map(|watch| watch.next);
-        [engine, closing, retry, watch, self.stop_by].into_iter().flatten().min()
+        [engine, closing, watch, self.stop_by].into_iter().flatten().chain(retry).min()
     }
 
     /// The next event, until there is none. Without being asked, senders are made to wait once
@@ -284,7 +217,7 @@ impl Driver {
 
     /// Leaves politely. Go on with turns until [`Event::Stop`] comes: no later than the linger and a little more.
     pub fn stop(&mut self) {
-        if self.stop_by.is_none() && !self.silent {
+        if !self.is_stopping() {
             self.with_engine(Engine::stop);
         }
     }
@@ -292,6 +225,11 @@ impl Driver {
     /// Whether the node has stopped and [`Event::Stop`] was taken. Its sockets are closed.
     pub fn is_stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Whether the end has begun.
+    fn is_stopping(&self) -> bool {
+        self.stop_by.is_some() || self.silent
     }
 
     /// Lets somebody do with the engine what an application may do, stopping it included, and carries out what comes of
@@ -302,7 +240,7 @@ impl Driver {
         // Whether that has stopped the engine: it says so before anything else, and a group without a name cannot be
         // left in any case. Before its actions are carried out, for they must be within the time that there is now.
         let stops = self.engine.leave(now, "") == Err(SendError::Stopped);
-        if stops && self.stop_by.is_none() && !self.silent {
+        if stops && !self.is_stopping() {
             debug!("stopping");
             self.stop_by = Some(now + self.linger + GRACE);
         }
@@ -320,11 +258,15 @@ impl Driver {
     fn tear_down(&mut self) {
         if !self.stopped {
             self.stopped = true;
-            self.mailbox.deregister(&self.registry);
-            self.resolver.deregister(&self.registry);
-            for link in &mut self.links {
-                link.deregister(&self.registry);
+            // Their places are free for others from now on.
+            for listener in mem::take(&mut self.listeners) {
+                listener.close(&self.ears);
             }
+            self.resolver.deregister(&self.ears.registry);
+            for link in &mut self.links {
+                link.deregister(&self.ears.registry);
+            }
+            self.ears.deregister();
             info!("{} stopped", self.engine.name());
         }
     }
@@ -341,7 +283,7 @@ impl fmt::Debug for Driver {
         f.debug_struct("Driver")
             .field("name", &self.engine.name())
             .field("uuid", &self.engine.uuid())
-            .field("mailbox", &self.mailbox.at)
+            .field("listeners", &self.listeners.iter().map(|listener| &listener.at).collect::<Vec<_>>())
             .field("connections", &self.connections.len())
             .finish_non_exhaustive()
     }
@@ -349,9 +291,16 @@ impl fmt::Debug for Driver {
 
 // The tokens, from the base on.
 const RESOLVER: usize = 0;
-const MAILBOX: usize = 1;
+const BELL: usize = 1;
 const LINKS: usize = 2;
-const CONNECTIONS: usize = 16;
+/// A listener's own is its id further.
+const LISTENERS: usize = 16;
+const CONNECTIONS: usize = LISTENERS + MOST_LISTENERS as usize;
+
+/// How many listeners a driver may have.
+const MOST_LISTENERS: u32 = 4096;
+/// The first listener's id; hubs have those that follow.
+const MAILBOX: ListenerId = ListenerId(0);
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,17 @@
 //! One turn: what came in, in the order in which the engine should hear of it, and none of it without a bound.
 
-use super::{CONNECTIONS, Driver, LINKS, MAILBOX, RESOLVER};
+use super::{BELL, CONNECTIONS, Driver, LINKS, LISTENERS, RESOLVER};
 use crate::{
     connection::{Attempt, Connection, Reading},
+    listener::{Caller, Listener},
     log::{debug, trace, warn},
+    stream::Host,
     tcp::cause,
     udp::DATAGRAM,
 };
 use mio::{Events, event::Event};
-use std::{io, mem, net::IpAddr, time::Duration};
-use zre_engine::{Address, ConnId, Input, Instant, IoCause};
+use std::{io, mem, time::Duration};
+use zre_engine::{ConnId, Input, Instant, IoCause, ListenerId};
 
 /// What one connection may bring before others have their turn, in octets.
 const READ: usize = 256 << 10;
@@ -28,6 +30,7 @@ impl Driver {
         for event in events {
             self.note(event);
         }
+        self.note_rung();
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
         if self.links.iter().any(|link| link.readable) {
             self.hear();
@@ -42,14 +45,14 @@ impl Driver {
     fn note(&mut self, event: &Event) {
         let Some(own) = event.token().0.checked_sub(self.base) else { return };
         match own {
-            // Its answers are looked for in any case.
-            RESOLVER => {}
-            MAILBOX => self.mailbox.readable = true,
-            LINKS..CONNECTIONS => {
+            // What they tell is looked for in any case.
+            RESOLVER | BELL => {}
+            LINKS..LISTENERS => {
                 if let Some(link) = self.links.get_mut(own - LINKS) {
                     link.readable = true;
                 }
             }
+            LISTENERS..CONNECTIONS => self.note_caller(own),
             _ => {
                 if let Some(connection) = self.connections.at(own - CONNECTIONS) {
                     connection.note(event);
@@ -58,6 +61,28 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// The same for what came from within the process.
+    fn note_rung(&mut self) {
+        for token in self.ears.rung() {
+            let Some(own) = token.0.checked_sub(self.base) else { continue };
+            match own.checked_sub(CONNECTIONS) {
+                None => self.note_caller(own),
+                Some(index) => {
+                    if let Some(connection) = self.connections.at(index) {
+                        connection.note_all();
+                        let id = connection.id;
+                        self.enqueue(id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_caller(&mut self, own: usize) {
+        let is_its = |listener: &&mut Listener| LISTENERS + listener.id.0 as usize == own;
+        self.listeners.iter_mut().filter(is_its).for_each(|listener| listener.readable = true);
     }
 
     fn hear(&mut self) {
@@ -80,7 +105,10 @@ impl Driver {
                 continue;
             }
             match answer {
-                Ok(addresses) if !addresses.is_empty() => self.connect_to(conn, addresses),
+                Ok(addresses) if !addresses.is_empty() => {
+                    self.connect_to(conn, addresses);
+                    self.tell_where(conn);
+                }
                 _ => self.end(conn, IoCause::Unresolved),
             }
         }
@@ -88,41 +116,41 @@ impl Driver {
 
     fn let_in(&mut self) {
         let now = self.clock.now();
-        if !self.mailbox.readable || self.mailbox.retry_at.is_some_and(|at| at > now) {
-            return;
-        }
-        for _ in 0..ACCEPT {
-            match self.mailbox.accept() {
-                Ok((socket, from)) => self.welcome(socket, from),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.mailbox.readable = false;
-                    if self.mailbox.retry_at.take().is_some() {
-                        warn!("connections are let in again");
-                    }
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPT {
+                let Some(listener) = self.listeners.get_mut(index) else { break };
+                if !listener.readable || listener.retry_at.is_some_and(|at| at > now) {
                     break;
                 }
-                // Whoever it was has gone again.
-                Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
-                }
-                Err(error) => {
-                    if self.mailbox.retry_at.replace(now + RETRY).is_none() {
-                        warn!("no connections are let in: {error}");
+                let id = listener.id;
+                match listener.accept() {
+                    Ok(caller) => self.welcome(id, caller),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        listener.readable = false;
+                        if listener.retry_at.take().is_some() {
+                            warn!("connections to {} are let in again", listener.at);
+                        }
                     }
-                    break;
+                    // Whoever it was has gone again.
+                    Err(error) if is_of_the_caller(&error) => {}
+                    Err(error) => {
+                        if listener.retry_at.replace(now + RETRY).is_none() {
+                            warn!("no connections to {} are let in: {error}", listener.at);
+                        }
+                    }
                 }
             }
         }
     }
 
-    fn welcome(&mut self, socket: mio::net::TcpStream, from: std::net::SocketAddr) {
-        // It fails only where the connection has broken already.
-        let Ok(local) = socket.local_addr() else { return };
+    fn welcome(&mut self, listener: ListenerId, caller: Caller) {
+        let Caller { stream, host, from, local } = caller;
         let now = self.clock.now();
-        match self.engine.accept(now, self.mailbox.id, from.into(), local.into()) {
+        match self.engine.accept(now, listener, from.clone(), local) {
             Ok(conn) => {
                 debug!("{conn}: from {from}");
                 let token = self.token(conn);
-                match Connection::accepted(conn, socket, from, &self.registry, token) {
+                match Connection::accepted(conn, stream, host, &mut self.ears, token) {
                     Ok(connection) => self.keep(connection),
                     Err(error) => return self.input(Input::Closed { conn, cause: cause(&error) }),
                 }
@@ -161,13 +189,12 @@ impl Driver {
             Attempt::Waits => {}
             Attempt::Stands(local) => {
                 debug!("{conn}: connected from {local}");
-                self.input(Input::Connected { conn, local: Address::Tcp(local) });
+                self.input(Input::Connected { conn, local });
             }
-            Attempt::Failed(error) => {
-                if let Err(error) = connection.connect_next(error, &self.registry, token) {
-                    self.failed(conn, &error);
-                }
-            }
+            Attempt::Failed(error) => match connection.connect_next(error, &mut self.ears, token) {
+                Ok(()) => self.tell_where(conn),
+                Err(error) => self.failed(conn, &error),
+            },
         }
     }
 
@@ -209,7 +236,7 @@ impl Driver {
         if self.stop_by.is_some_and(|at| at <= now) {
             self.leave_at_once(now);
         }
-        if self.stop_by.is_none() && !self.silent {
+        if !self.is_stopping() {
             self.watch_interfaces(now);
         }
         self.carry_out();
@@ -232,7 +259,7 @@ impl Driver {
             return;
         }
         self.hear();
-        let hosts: Vec<IpAddr> = self
+        let hosts: Vec<Host> = self
             .ended
             .iter()
             .filter_map(|(conn, _)| {
@@ -259,4 +286,8 @@ impl Driver {
             }
         }
     }
+}
+
+fn is_of_the_caller(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }

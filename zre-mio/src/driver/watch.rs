@@ -4,33 +4,26 @@
 //! long as they can; when it is back, or has another address, the node listens there and says so by its beacons. Where
 //! no interface was asked for, the node stays with the one it has as long as that is fit, and else takes the best.
 
-use super::{Driver, LINKS, MAILBOX};
+use super::{Driver, MAILBOX};
 use crate::{
+    bind::Bind,
     error::StartError,
     interface::{self, Interface},
     log::{info, warn},
-    tcp::Mailbox,
-    udp::Link,
 };
-use mio::Token;
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
-use zre_engine::{Input, Instant, LinkId, ListenerId, ListenerKind};
+use std::{net::Ipv4Addr, time::Duration};
+use zre_engine::{Input, Instant, ListenerKind};
 
 /// How often the system is asked.
 const EVERY: Duration = Duration::from_secs(1);
-
-const LINK: LinkId = LinkId(0);
-const LISTENER: ListenerId = ListenerId(0);
 
 /// What the node wants, and what it has.
 #[derive(Debug)]
 pub(super) struct Watch {
     wanted: Option<String>,
     port: u16,
-    mailbox_port: u16,
+    /// That of the mailbox, where it goes with the interface.
+    mailbox_port: Option<u16>,
     has: Option<Interface>,
     pub(super) next: Instant,
     /// The last attempt to use what there is failed, and that was logged.
@@ -38,8 +31,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// What the node wants, its UDP port and its mailbox's, and what it has.
-    pub(super) fn new(wanted: Option<String>, (port, mailbox_port): (u16, u16), has: Interface, now: Instant) -> Self {
+    /// What the node wants, its UDP port and its mailbox's (where that goes with the interface), and what it has.
+    pub(super) fn new(
+        wanted: Option<String>,
+        (port, mailbox_port): (u16, Option<u16>),
+        has: Interface,
+        now: Instant,
+    ) -> Self {
         Self { wanted, port, mailbox_port, has: Some(has), next: now + EVERY, troubled: false }
     }
 
@@ -83,18 +81,18 @@ impl Driver {
             info!("{}: interface {gone} is gone, or has changed", self.engine.name());
         }
         if let Some(mut link) = self.links.pop() {
-            link.deregister(&self.registry);
-            self.input(Input::LinkDown { link: LINK });
+            link.deregister(&self.ears.registry);
+            self.input(Input::LinkDown { link: link.id });
         }
     }
 
     fn take_link(&mut self, interface: Interface) {
-        let opened = self.open_link(&interface);
+        let opened = self.use_interface(&interface);
         let name = self.engine.name();
         let Some(watch) = &mut self.watch else { return };
         match opened {
             Ok(()) => {
-                info!("{name}: goes on on interface {interface}, mailbox at {}", self.mailbox.at);
+                info!("{name}: goes on on interface {interface}");
                 watch.troubled = false;
                 watch.has = Some(interface);
             }
@@ -106,24 +104,18 @@ impl Driver {
         }
     }
 
-    fn open_link(&mut self, interface: &Interface) -> Result<(), StartError> {
+    fn use_interface(&mut self, interface: &Interface) -> Result<(), StartError> {
         let Some(watch) = &self.watch else { return Ok(()) };
         let (port, mailbox_port) = (watch.port, watch.mailbox_port);
-        let mut link = Link::open(LINK, interface, port)?;
-        let address = interface.address.into();
-        if self.mailbox.at.ip() != address {
-            let mut mailbox = Mailbox::open(LISTENER, SocketAddr::new(address, mailbox_port))?;
-            let token = Token(self.base + MAILBOX);
-            self.mailbox.deregister(&self.registry);
-            mailbox.register(&self.registry, token).map_err(StartError::machine("the mailbox"))?;
-            self.mailbox = mailbox;
-            let at = self.mailbox.at.into();
-            self.input(Input::Listening { listener: LISTENER, kind: ListenerKind::Mailbox, at, advertise: None });
+        if let Some(mailbox_port) = mailbox_port
+            && self.mailbox_at().is_none_or(|at| at.ip() != interface.address)
+        {
+            let place = Bind::at((interface.address, mailbox_port).into());
+            let at = self.listen(MAILBOX, ListenerKind::Mailbox, &place)?;
+            info!("{}: mailbox at {at}", self.engine.name());
         }
-        let token = Token(self.base + LINKS);
-        link.register(&self.registry, token).map_err(StartError::machine("the beacons' socket"))?;
-        self.links.push(link);
-        self.input(Input::LinkUp { link: LINK, address, mailbox: LISTENER });
-        Ok(())
+        let opened = self.open_link(interface, port);
+        self.carry_out();
+        opened
     }
 }

@@ -123,6 +123,12 @@ impl Chat {
             Event::Leave { peer, name, group } => {
                 out.note(format_args!("{} left {}", self.called(*peer, name), clean(group)));
             }
+            Event::Leader { peer, group, .. } if *peer == self.node.uuid() => {
+                out.note(format_args!("you lead {}", clean(group)));
+            }
+            Event::Leader { peer, name, group } => {
+                out.note(format_args!("{} leads {}", self.called(*peer, name), clean(group)));
+            }
             Event::Whisper { peer, name, content } => {
                 out.line(format_args!("{} whispers: {}", who(peer, name), message(content)));
             }

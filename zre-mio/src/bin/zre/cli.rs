@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 use tracing_subscriber::EnvFilter;
-use zre_mio::{Builder, Node, StartError};
+use zre_mio::{Builder, ListenerKind, Node, PeerId, StartError};
 
 /// The exit code of a command line that cannot be obeyed, as clap has it.
 pub(crate) const USAGE: u8 = 2;
@@ -38,22 +38,26 @@ pub(crate) struct NodeOptions {
     /// Milliseconds between beacons [default: 1000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) interval: Option<Duration>,
-    /// Listen at this endpoint, and find peers by gossip instead of beacons (not in this version)
+    /// Be at this endpoint, as in tcp://*:5670, tcp://eth0:*, ipc:///tmp/mailbox, and send no beacons
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
-    /// Be the hub that others gossip with, at this endpoint (not in this version)
+    /// Send beacons although there is an --endpoint
+    #[arg(long)]
+    pub(crate) beacons: bool,
+    /// Be a hub that others gossip with, at this endpoint; may be given several times
     #[arg(long, value_name = "URL")]
-    pub(crate) gossip_bind: Option<String>,
-    /// Gossip with the hub at this endpoint; may be given several times (not in this version)
+    pub(crate) gossip_bind: Vec<String>,
+    /// Find peers by gossip with the hub at this endpoint; may be given several times
     #[arg(long, value_name = "URL")]
     pub(crate) gossip_connect: Vec<String>,
-    /// The endpoint to tell others, where it is not the one listened at (not in this version)
+    /// The endpoint to tell others, where it is not the one listened at
     #[arg(long, value_name = "URL")]
     pub(crate) advertise: Option<String>,
-    /// A peer to connect to without having heard of it; may be given several times (not in this version)
-    #[arg(long, value_name = "URL")]
-    pub(crate) peer: Vec<String>,
-    /// A group in whose election of a leader to take part; may be given several times (not in this version)
+    /// Look for a peer at this endpoint, as in tcp://192.168.1.7:5670, for whoever is there or by UUID; may be given
+    /// several times
+    #[arg(long, value_name = "[UUID=]URL", value_parser = peer)]
+    pub(crate) peer: Vec<(Option<PeerId>, String)>,
+    /// A group to be in from the start, and in whose election of a leader to take part; may be given several times
     #[arg(long, value_name = "GROUP")]
     pub(crate) contest: Vec<String>,
     /// Milliseconds of silence after which a peer is asked for a sign of life [default: 5000]
@@ -68,6 +72,9 @@ pub(crate) struct NodeOptions {
     /// Milliseconds in which a peer whose queue is full must take something of it [default: 10000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) send_timeout: Option<Duration>,
+    /// Milliseconds that peers have at the end to take what was sent to them [default: 1000]
+    #[arg(long, value_name = "MS", value_parser = milliseconds)]
+    pub(crate) linger: Option<Duration>,
     /// Log everything, all traffic included, on standard error
     #[arg(long, short)]
     pub(crate) verbose: bool,
@@ -77,30 +84,9 @@ impl NodeOptions {
     /// Starts the node in these groups, or says on standard error why it does not. Without a name it has the one given
     /// here.
     pub(crate) fn start(&self, name: Option<String>, groups: &[String]) -> Result<Node, ExitCode> {
-        let missing = self.not_in_this_version();
-        if !missing.is_empty() {
-            complain(&format!("{}: not in this version", missing.join(", ")));
-            return Err(ExitCode::from(USAGE));
-        }
-        self.log();
-        let builder = groups.iter().fold(self.builder(name), Builder::group);
-        builder.start().map_err(|error| {
-            complain(&format!("{error}{}", option_for(&error)));
-            ExitCode::FAILURE
-        })
-    }
-
-    /// The options given that nothing in the library answers to yet.
-    fn not_in_this_version(&self) -> Vec<&'static str> {
-        let given = [
-            ("--endpoint", self.endpoint.is_some()),
-            ("--gossip-bind", self.gossip_bind.is_some()),
-            ("--gossip-connect", !self.gossip_connect.is_empty()),
-            ("--advertise", self.advertise.is_some()),
-            ("--peer", !self.peer.is_empty()),
-            ("--contest", !self.contest.is_empty()),
-        ];
-        given.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
+        log(self.verbose);
+        let builder = groups.iter().chain(&self.contest).fold(self.builder(name), Builder::group);
+        start(builder)
     }
 
     fn builder(&self, name: Option<String>) -> Builder {
@@ -111,6 +97,24 @@ impl NodeOptions {
         if let Some(interface) = &self.interface {
             builder = builder.interface(interface);
         }
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.endpoint(endpoint);
+        }
+        if self.beacons {
+            builder = builder.beacons();
+        }
+        if let Some(endpoint) = &self.advertise {
+            builder = builder.advertise(endpoint);
+        }
+        builder = self.gossip_bind.iter().fold(builder, Builder::gossip_bind);
+        builder = self.gossip_connect.iter().fold(builder, Builder::gossip_connect);
+        builder = self.contest.iter().fold(builder, Builder::contest);
+        for (peer, endpoint) in &self.peer {
+            builder = match peer {
+                Some(peer) => builder.required_peer(*peer, endpoint),
+                None => builder.peer(endpoint),
+            };
+        }
         let config = builder.config();
         config.send_timeout = self.send_timeout.unwrap_or(config.send_timeout);
         config.name = self.name.clone().or(name);
@@ -118,31 +122,45 @@ impl NodeOptions {
         config.evasive = self.evasive.unwrap_or(config.evasive);
         config.silent = self.silent.unwrap_or(config.silent);
         config.expired = self.expired.unwrap_or(config.expired);
+        config.linger = self.linger.unwrap_or(config.linger);
         builder
     }
+}
 
-    /// Log lines on standard error; `RUST_LOG` says which, where it is set.
-    fn log(&self) {
-        // What peers do is the command's own to tell.
-        let usual = if self.verbose { "trace,mio=info" } else { "warn,zre_mio=info" };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal() && colours_are_welcome())
-            .with_target(self.verbose)
-            .log_internal_errors(false);
-        // Without a time it reads like a message of the program itself, which it is.
-        let _ = if self.verbose { log.try_init() } else { log.without_time().try_init() };
-    }
+/// Starts the node, or says on standard error why it does not.
+pub(crate) fn start(builder: Builder) -> Result<Node, ExitCode> {
+    builder.start().map_err(|error| {
+        complain(&format!("{error}{}", option_for(&error)));
+        ExitCode::FAILURE
+    })
+}
+
+/// Log lines on standard error; `RUST_LOG` says which, where it is set.
+pub(crate) fn log(verbose: bool) {
+    // What peers do is the command's own to tell.
+    let usual = if verbose { "trace,mio=info" } else { "warn,zre_mio=info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal() && colours_are_welcome())
+        .with_target(verbose)
+        .log_internal_errors(false);
+    // Without a time it reads like a message of the program itself, which it is.
+    let _ = if verbose { log.try_init() } else { log.without_time().try_init() };
 }
 
 /// Which option helps against an error, where one does.
 fn option_for(error: &StartError) -> &'static str {
     match error {
+        StartError::Held { kind: ListenerKind::Hub, .. } | StartError::Listen { kind: ListenerKind::Hub, .. } => {
+            " (--gossip-bind)"
+        }
+        StartError::BeaconsWithoutPort(_) => " (--endpoint, --beacons)",
         StartError::Interface(_) => " (--interface)",
         StartError::PortHeld { .. } | StartError::Beacon { .. } => " (--port)",
-        StartError::MailboxHeld { .. } | StartError::Mailbox { .. } => " (--mailbox-port)",
+        StartError::Held { kind: ListenerKind::Mailbox, .. }
+        | StartError::Listen { kind: ListenerKind::Mailbox, .. } => " (--endpoint or --mailbox-port)",
         _ => "",
     }
 }
@@ -169,6 +187,17 @@ pub(crate) fn personal_name() -> Option<String> {
 fn header(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("a header has the form KEY=VALUE")?;
     Ok((key.into(), value.into()))
+}
+
+fn peer(text: &str) -> Result<(Option<PeerId>, String), String> {
+    // The path of an endpoint may have = in it, but a UUID has no colon.
+    match text.split_once('=') {
+        Some((uuid, endpoint)) if !uuid.contains(':') => {
+            let peer = uuid.parse().map_err(|error| format!("{error}"))?;
+            Ok((Some(peer), endpoint.into()))
+        }
+        _ => Ok((None, text.into())),
+    }
 }
 
 fn milliseconds(text: &str) -> Result<Duration, String> {

@@ -59,11 +59,12 @@ impl Object {
 /// The first line of a node's life.
 pub(crate) fn start(node: &Node) -> String {
     let object = Object::event("START").text("peer", &node.uuid().to_string()).text("name", node.name());
-    match node.endpoint() {
+    let object = match node.endpoint() {
         Some(endpoint) => object.text("endpoint", &endpoint.to_string()),
         None => object,
-    }
-    .end()
+    };
+    let hubs = node.gossip_endpoints();
+    if hubs.is_empty() { object } else { object.raw("gossip", &strings(hubs.iter().map(ToString::to_string))) }.end()
 }
 
 /// One event; none for what concerns only the program itself.
@@ -80,7 +81,9 @@ pub(crate) fn event(event: &Event, node: &Node) -> Option<String> {
         Event::Exit { name, reason, unsent, .. } => {
             about(name).text("reason", reason.as_str()).raw("unsent", &unsent.to_string()).end()
         }
-        Event::Join { name, group, .. } | Event::Leave { name, group, .. } => about(name).text("group", group).end(),
+        Event::Join { name, group, .. } | Event::Leave { name, group, .. } | Event::Leader { name, group, .. } => {
+            about(name).text("group", group).end()
+        }
         Event::Whisper { name, content, .. } => about(name).raw("content", &frames(content)).end(),
         Event::Shout { name, group, content, .. } => {
             about(name).text("group", group).raw("content", &frames(content)).end()

@@ -3,6 +3,7 @@
 
 mod chat;
 mod cli;
+mod gossip;
 mod json;
 mod output;
 mod pipe;
@@ -24,6 +25,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Chat(chat::Options),
+    Gossip(gossip::Options),
     Pipe(pipe::Options),
     Sim(sim::Options),
 }
@@ -31,6 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Chat(options) => chat::run(&options),
+        Command::Gossip(options) => gossip::run(&options),
         Command::Pipe(options) => pipe::run(&options),
         Command::Sim(options) => sim::run(&options),
     }
@@ -62,6 +65,18 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_is_a_place_or_somebody_at_a_place() {
+        const UUID: &str = "898982B43D674EB6BBAACFBBA7478086";
+        let line = format!("zre pipe --peer tcp://h:1 --peer {UUID}=tcp://h:2 --peer ipc:///a=b");
+        let Command::Pipe(pipe) = Arguments::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!("it is a pipe");
+        };
+        let place = |text: &str| text.to_owned();
+        let peers = [(None, place("tcp://h:1")), (UUID.parse().ok(), place("tcp://h:2")), (None, place("ipc:///a=b"))];
+        assert_eq!(pipe.node.peer, peers);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_a_usage_error() {
         for line in [
             "zre",
@@ -69,6 +84,7 @@ mod tests {
             "zre chat --port 0",
             "zre chat --interval 0",
             "zre chat --port 65536",
+            "zre chat --peer 12=tcp://127.0.0.1:5",
             "zre sim --nodes 0",
             "zre sim --duration -1",
             "zre sim --network moon",

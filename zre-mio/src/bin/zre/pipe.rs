@@ -40,15 +40,20 @@ const COMMANDS: &str = r#"Commands, each of which may have an "id", which comes 
   {"do":"whisper","peer":"UUID","content":["text"]}     a frame is a text or {"hex":"00ff"}
   {"do":"shout","group":"G","content":["one","two"]}
   {"do":"set_header","name":"k","value":"v"}
+  {"do":"gossip_connect","endpoint":"URL"}              the reply to gossip_bind is the real endpoint
+  {"do":"gossip_bind","endpoint":"URL"}
+  {"do":"gossip_unpublish","peer":"UUID"}
+  {"do":"require_peer","endpoint":"URL","peer":"UUID"}  for whoever is there without the peer
+  {"do":"set_contest_in_group","group":"G"}
   {"do":"stop"}                                         so does the end of the input
 Questions:
   {"do":"uuid"}, name, endpoint, peers, own_groups, peer_groups, stats
-  {"do":"peers_by_group","group":"G"}
+  {"do":"peers_by_group","group":"G"}                   and leader
   {"do":"peer_address","peer":"UUID"}                   and peer_name, peer_headers
   {"do":"peer_header_value","peer":"UUID","name":"k"}
 
-Events: START, ENTER, EVASIVE, SILENT, EXIT, JOIN, LEAVE, WHISPER, SHOUT, STOP; and IDENTITY-CONFLICT, where somebody at
-another address claims to be a peer.
+Events: START, ENTER, EVASIVE, SILENT, EXIT, JOIN, LEAVE, LEADER, WHISPER, SHOUT, STOP; and IDENTITY-CONFLICT, where
+somebody at another address claims to be a peer.
 
 Try it on this machine alone, in two terminals:
   zre pipe --interface lo --group tea
@@ -161,6 +166,15 @@ impl Pipe {
             Command::Whisper { peer, content } => return taken(node.whisper(peer, content)),
             Command::Shout { group, content } => return taken(node.shout(&group, content)),
             Command::SetHeader { name, value } => return taken(node.set_header(&name, &value)),
+            Command::GossipConnect { endpoint } => return taken(node.gossip_connect(endpoint)),
+            Command::GossipBind { endpoint } => {
+                let at = node.gossip_bind(endpoint).map_err(|error| error.to_string())?;
+                json::string(&at.to_string())
+            }
+            Command::GossipUnpublish { peer } => node.gossip_unpublish(peer).to_string(),
+            Command::RequirePeer { peer, endpoint } => return taken(node.require_peer(peer, endpoint)),
+            Command::SetContestInGroup { group } => return taken(node.set_contest_in_group(&group)),
+            Command::Leader { group } => json::string_or_null(node.leader(&group).map(|peer| peer.to_string())),
             Command::Stop => "true".into(),
             Command::Uuid => json::string(&node.uuid().to_string()),
             Command::Name => json::string(node.name()),

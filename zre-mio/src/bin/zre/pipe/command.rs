@@ -2,7 +2,7 @@
 
 use crate::json;
 use serde_json::{Deserializer, Map, Value};
-use zre_mio::{Content, PeerId};
+use zre_mio::{Address, Content, PeerId};
 
 /// A command or a question.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +12,12 @@ pub(super) enum Command {
     Whisper { peer: PeerId, content: Content },
     Shout { group: String, content: Content },
     SetHeader { name: String, value: String },
+    GossipConnect { endpoint: Address },
+    GossipBind { endpoint: String },
+    GossipUnpublish { peer: PeerId },
+    RequirePeer { peer: Option<PeerId>, endpoint: Address },
+    SetContestInGroup { group: String },
+    Leader { group: String },
     Stop,
     Uuid,
     Name,
@@ -28,7 +34,8 @@ pub(super) enum Command {
 }
 
 /// All that can be done, as an error lists it.
-const ALL: &str = "join, leave, whisper, shout, set_header, stop, uuid, name, endpoint, peers, own_groups, peer_groups, \
+const ALL: &str = "join, leave, whisper, shout, set_header, gossip_connect, gossip_bind, gossip_unpublish, \
+                   require_peer, set_contest_in_group, leader, stop, uuid, name, endpoint, peers, own_groups, peer_groups, \
                    peers_by_group, peer_address, peer_name, peer_headers, peer_header_value, stats";
 
 /// A line, as far as it can be understood.
@@ -116,6 +123,15 @@ impl Fields {
             "whisper" => Command::Whisper { peer: self.peer()?, content: self.content()? },
             "shout" => Command::Shout { group: self.text("group")?, content: self.content()? },
             "set_header" => Command::SetHeader { name: self.text("name")?, value: self.text("value")? },
+            "gossip_connect" => Command::GossipConnect { endpoint: self.endpoint()? },
+            "gossip_bind" => Command::GossipBind { endpoint: self.text("endpoint")? },
+            "gossip_unpublish" => Command::GossipUnpublish { peer: self.peer()? },
+            "require_peer" => {
+                let peer = self.0.contains_key("peer").then(|| self.peer()).transpose()?;
+                Command::RequirePeer { peer, endpoint: self.endpoint()? }
+            }
+            "set_contest_in_group" => Command::SetContestInGroup { group: self.text("group")? },
+            "leader" => Command::Leader { group: self.text("group")? },
             "stop" => Command::Stop,
             "uuid" => Command::Uuid,
             "name" => Command::Name,
@@ -143,6 +159,10 @@ impl Fields {
 
     fn peer(&mut self) -> Result<PeerId, String> {
         self.text("peer")?.parse().map_err(|error| format!("{error}"))
+    }
+
+    fn endpoint(&mut self) -> Result<Address, String> {
+        self.text("endpoint")?.parse().map_err(|error| format!("{error}"))
     }
 
     fn content(&mut self) -> Result<Content, String> {
@@ -199,7 +219,8 @@ mod tests {
 
     #[test]
     fn every_command_in_the_list_is_one() {
-        let fields = format!(r#""group":"g","peer":"{PEER}","name":"n","value":"v","content":[""]"#);
+        let fields =
+            format!(r#""group":"g","peer":"{PEER}","name":"n","value":"v","content":[""],"endpoint":"inproc://x""#);
         for name in ALL.split(", ") {
             let line = read(&format!(r#"{{"do":"{name}",{fields}}}"#));
             assert!(line.command.is_ok(), "{line:?}");
