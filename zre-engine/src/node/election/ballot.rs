@@ -2,6 +2,7 @@
 
 use crate::{id::PeerId, time::Instant};
 use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
 
 /// One group's election.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Ballot {
     pub(super) vote: Option<PeerId>,
     /// Who leads.
     pub(super) leader: Option<PeerId>,
+    /// When the candidate last asked.
+    pub(super) asked_at: Instant,
     /// This node is the candidate, and has asked all members since then.
     pub(super) round: Option<Instant>,
     pub(super) links: BTreeMap<PeerId, Link>,
@@ -43,20 +46,32 @@ pub(super) struct Link {
     /// Of ours: its ELECTs for itself that we have not answered, and ours for ourselves that it has not.
     pub(super) asked: u32,
     pub(super) waiting: u32,
-    /// Waves that it began, lately, and since when that is counted.
+    /// Waves that it began, lately, and since when that is counted; whether it is answered more slowly for that.
     waves: (Instant, u32),
+    pub(super) slowed: bool,
 }
 
 impl Link {
-    /// A wave of its own begins: what was said before has no part in it. No where too many have begun of late, so that a
-    /// Zyre that begins again and again is not answered as fast.
-    pub(super) fn begin_wave(&mut self, now: Instant, window: core::time::Duration, most: u32) -> bool {
+    /// A wave of its own begins: what was said before has no part in it. A Zyre that begins more than so many in a time is
+    /// answered only when the clock comes by.
+    pub(super) fn begin_wave(&mut self, now: Instant, window: Duration, most: u32) {
         if now.since(self.waves.0) > window {
             self.waves = (now, 0);
         }
-        self.waves.1 += 1;
-        *self = Self { waves: self.waves, sent_at: now, ..Self::default() };
-        self.waves.1 <= most
+        self.waves.1 = self.waves.1.saturating_add(1);
+        *self = Self { waves: self.waves, slowed: self.waves.1 > most, sent_at: now, ..Self::default() };
+    }
+
+    /// Whether its last wave came to LEADER.
+    pub(super) fn is_over(&self) -> bool {
+        self.leader_sent || self.leader_got
+    }
+
+    /// Another wave is to come, if the last is over.
+    pub(super) fn renew(&mut self) {
+        if self.is_over() {
+            *self = Self { waves: self.waves, asked: self.asked, waiting: self.waiting, ..Self::default() };
+        }
     }
 
     /// Whether this wave has come to it and back.
@@ -75,6 +90,7 @@ impl Ballot {
             conceded: None,
             vote: None,
             leader: None,
+            asked_at: now,
             round: None,
             links: BTreeMap::new(),
             next: None,

@@ -64,14 +64,15 @@ impl Node {
             return true;
         }
         let untold = |(peer, kind): (PeerId, Kind)| {
-            let Some(link) = ballot.links.get(&peer) else {
-                return kind == Kind::Zyre || (kind == Kind::Ours && vote == me);
-            };
+            let link = ballot.links.get(&peer);
+            let told = link.is_some_and(|link| link.sent == Some(vote));
             match kind {
-                Kind::Zyre if peer == vote => false,
-                Kind::Zyre => link.sent != Some(vote) || (!link.is_done(vote) && link.repeats < REPEATS),
-                Kind::Ours if vote == me => link.sent != Some(me) || !link.leader_sent,
-                _ => false,
+                Kind::Zyre if vote == me => {
+                    !told || link.is_some_and(|link| !link.is_done(me) && link.repeats < REPEATS)
+                }
+                Kind::Zyre => link.is_some_and(|link| link.got == Some(vote)) && !told,
+                Kind::Ours => vote == me && (!told || link.is_some_and(|link| !link.leader_sent)),
+                Kind::Unknown | Kind::Deaf => false,
             }
         };
         self.electors(group).into_iter().any(untold)
@@ -79,22 +80,23 @@ impl Node {
 
     /// Says again what was not answered, and what could not be said.
     fn remind(&mut self, group: &Arc<str>) {
-        let now = self.now;
+        let (me, now) = (self.me.id, self.now);
         let Some(vote) = self.elections.ballots.get(group).and_then(|ballot| ballot.vote) else { return };
         for (peer, kind) in self.electors(group) {
             let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
             let link = ballot.link(peer);
-            let open = kind == Kind::Zyre && !link.is_done(vote) && peer != vote;
+            link.slowed = false;
+            let open = kind == Kind::Zyre && !link.is_done(vote) && vote == me;
             if open && link.sent.is_some() && now >= link.sent_at + PATIENCE && link.repeats < REPEATS {
                 link.repeats += 1;
                 link.sent = None;
             }
-            let leads = ballot.leader == Some(self.me.id) && vote == self.me.id && ballot.round.is_none();
+            let leads = ballot.leader == Some(me) && vote == me && ballot.round.is_none();
             if leads && kind == Kind::Ours && !ballot.link(peer).leader_sent {
                 // It had no room to be told.
                 ballot.round = Some(now - ROUND);
             }
-            self.tell_member(group, peer);
+            self.ask(group, peer);
         }
         self.give_up_stuck(group, vote, now);
     }

@@ -142,9 +142,8 @@ impl Node {
         ballot.company = true;
         ballot.conceded = None;
         self.vote(group);
-        self.tell_member(group, peer);
-        self.plan(group);
-        self.schedule_elections();
+        self.ask_newcomer(group, peer);
+        self.go_on(group);
     }
 
     /// A peer has left a group, or is gone from it.

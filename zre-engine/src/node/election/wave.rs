@@ -37,10 +37,7 @@ impl Node {
             // It may have asked long ago, when this node was for another: it hears of it without asking again.
             let link = ballot.link(choice);
             link.asked = link.asked.max(1);
-        }
-        let zyres: Vec<_> = self.electors(group).into_iter().filter(|(_, kind)| *kind != Kind::Ours).collect();
-        for (peer, _) in zyres {
-            self.tell_member(group, peer);
+            ballot.asked_at = now;
         }
         self.go_on(group);
     }
@@ -57,33 +54,45 @@ impl Node {
             (link.sent, link.leader_sent) = (None, false);
         }
         for (peer, _) in electors {
-            self.tell_member(group, peer);
+            self.ask(group, peer);
         }
         self.go_on(group);
     }
 
-    /// Says ELECT to a member that should hear one and has not in this wave: a Zyre hears from each member, one of ours only
-    /// from the candidate.
-    pub(super) fn tell_member(&mut self, group: &Arc<str>, peer: PeerId) {
-        let (me, kind) = (self.me.id, self.kind(peer));
-        let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
-        let Some(vote) = ballot.vote.filter(|vote| *vote != peer) else { return };
-        let link = ballot.link(peer);
-        let ours = kind == Kind::Ours;
-        if (ours && vote != me) || link.sent == Some(vote) {
+    /// A member has come: the candidate asks it. Where there are Zyres, all take part in a new wave, as they expect.
+    pub(super) fn ask_newcomer(&mut self, group: &Arc<str>, peer: PeerId) {
+        if self.elections.ballots.get(group).is_none_or(|ballot| ballot.vote != Some(self.me.id)) {
             return;
         }
-        if self.say_elect(group, peer, vote)
-            && vote == me
-            && let Some(ballot) = self.elections.ballots.get_mut(group)
-        {
-            ballot.link(peer).waiting += u32::from(ours);
-            // It is asked anew: the round is not over before it has answered.
-            let now = self.now;
-            ballot.round.get_or_insert(now);
-            if !ours {
-                self.ask_ours_again(group);
+        let electors = self.electors(group);
+        if electors.iter().all(|(_, kind)| *kind == Kind::Ours) {
+            return self.ask(group, peer);
+        }
+        for (peer, kind) in electors {
+            let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
+            let link = ballot.link(peer);
+            if kind == Kind::Ours || link.is_over() {
+                link.sent = None;
             }
+            self.ask(group, peer);
+        }
+    }
+
+    /// The candidate says ELECT to a member that has not heard it in this wave.
+    pub(super) fn ask(&mut self, group: &Arc<str>, peer: PeerId) {
+        let (me, now, ours) = (self.me.id, self.now, self.kind(peer) == Kind::Ours);
+        let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
+        let told = ballot.vote != Some(me) || ballot.link(peer).sent == Some(me);
+        if told || !self.say_elect(group, peer, me) {
+            return;
+        }
+        if let Some(ballot) = self.elections.ballots.get_mut(group) {
+            ballot.link(peer).waiting += u32::from(ours);
+            // The round is not over before it has answered.
+            ballot.round.get_or_insert(now);
+        }
+        if !ours {
+            self.ask_ours_again(group);
         }
     }
 
@@ -96,6 +105,18 @@ impl Node {
             let link = ballot.link(peer);
             if link.sent == Some(me) && link.waiting == 0 && self.say_elect(group, peer, me) {
                 self.elections.ballots.get_mut(group).into_iter().for_each(|ballot| ballot.link(peer).waiting += 1);
+            }
+        }
+    }
+
+    /// A member that is for the same candidate hears so from a Zyre's other members, when it has said so itself: this node
+    /// begins no waves but its own.
+    fn answer_zyres(&mut self, group: &Arc<str>, vote: PeerId) {
+        for (peer, kind) in self.electors(group) {
+            let link = self.elections.ballots.get(group).and_then(|ballot| ballot.links.get(&peer));
+            let due = link.is_some_and(|link| link.got == Some(vote) && link.sent != Some(vote) && !link.slowed);
+            if kind == Kind::Zyre && peer != vote && due {
+                self.say_elect(group, peer, vote);
             }
         }
     }
@@ -113,8 +134,8 @@ impl Node {
         }
         let Some(ballot) = self.elections.ballots.get_mut(group) else { return true };
         let link = ballot.link(peer);
-        if kind != Kind::Ours && (link.leader_sent || link.leader_got) {
-            // The wave before is over: this is ours.
+        if kind != Kind::Ours && link.is_over() {
+            // The wave before is over: this one is ours.
             (link.got, link.leader_got, link.repeats) = (None, false, 0);
         }
         (link.sent, link.sent_at, link.leader_sent) = (Some(challenger), now, false);
@@ -142,39 +163,43 @@ impl Node {
         let Some((group, challenger)) = self.election_message(peer, group, challenger) else { return };
         let (me, now, kind) = (self.me.id, self.now, self.kind(peer));
         let Some(ballot) = self.elections.ballots.get_mut(&group) else { return };
+        if challenger == peer {
+            ballot.candidates.insert(peer);
+            ballot.asked_at = now;
+            if ballot.vote.is_none_or(|vote| peer <= vote) {
+                // Its wave comes to all, and back to us from the others.
+                ballot.links.iter_mut().filter(|(id, _)| **id != peer).for_each(|(_, link)| link.renew());
+            }
+        }
+        let leads = ballot.leader == Some(me) && ballot.vote == Some(me) && ballot.round.is_none();
         let link = ballot.link(peer);
-        let mut anew = false;
         match kind {
             Kind::Ours if challenger == peer => link.asked = link.asked.saturating_add(1),
             Kind::Ours if challenger == me => {
                 link.waiting = link.waiting.saturating_sub(1);
-                if ballot.leader == Some(me) && ballot.vote == Some(me) && ballot.round.is_none() {
+                if leads {
                     // It took long to be for us, and has not believed us before.
-                    ballot.link(peer).leader_sent = false;
-                    ballot.round = Some(now);
+                    link.leader_sent = false;
                 }
             }
             Kind::Ours => {}
             _ => {
-                if link.got == Some(challenger) || link.leader_sent || link.leader_got {
-                    if !link.begin_wave(now, WINDOW, WAVES) {
-                        // It is answered when the clock comes by.
-                        link.repeats = 1;
-                    }
-                    anew = true;
+                if link.got == Some(challenger) || link.is_over() {
+                    link.begin_wave(now, WINDOW, WAVES);
                 }
                 link.got = Some(challenger);
             }
         }
-        let answers = anew && ballot.link(peer).repeats == 0;
-        if challenger == peer {
-            ballot.candidates.insert(peer);
-        } else if challenger == me && ballot.contests {
+        let slowed = link.slowed;
+        if challenger == me && ballot.contests {
             ballot.conceded = None;
         }
+        if kind == Kind::Ours && challenger == me && leads {
+            ballot.round = Some(now);
+        }
         self.vote(&group);
-        if kind != Kind::Ours && (answers || !anew) {
-            self.tell_member(&group, peer);
+        if kind != Kind::Ours && !slowed {
+            self.ask(&group, peer);
         }
         self.go_on(&group);
     }
@@ -233,7 +258,7 @@ impl Node {
         let groups: Vec<_> = self.elections.ballots.keys().filter(|group| Some(*group) != but).cloned().collect();
         for group in groups {
             if self.members.get(&group).is_some_and(|members| members.contains(peer)) {
-                self.tell_member(&group, peer);
+                self.ask(&group, peer);
                 self.go_on(&group);
             }
         }
@@ -255,7 +280,10 @@ impl Node {
         let me = self.me.id;
         match self.elections.ballots.get(group).and_then(|ballot| ballot.vote) {
             Some(vote) if vote == me => self.end_round(group),
-            Some(vote) => self.answer_candidate(group, vote),
+            Some(vote) => {
+                self.answer_zyres(group, vote);
+                self.answer_candidate(group, vote);
+            }
             None => {}
         }
         self.plan(group);
@@ -291,10 +319,9 @@ impl Node {
         let Some(ballot) = self.elections.ballots.get(group) else { return false };
         let open = |(peer, kind): (PeerId, Kind)| {
             let link = ballot.links.get(&peer);
-            let done = link.is_some_and(|link| link.is_done(candidate) || self.now >= link.sent_at + PATIENCE);
-            kind == Kind::Zyre && peer != candidate && !done
+            kind == Kind::Zyre && peer != candidate && !link.is_some_and(|link| link.is_done(candidate))
         };
-        !self.electors(group).into_iter().any(open)
+        self.now >= ballot.asked_at + PATIENCE || !self.electors(group).into_iter().any(open)
     }
 
     /// This node is the candidate: it leads when all have answered, or have had their time.
