@@ -9,12 +9,14 @@ use zre_engine::{
 };
 use zre_proto::{
     Beacon, Message,
+    gossip::Gossip,
     message::{Body, Hello},
     zmtp::{Command, FrameHeader, Greeting, Metadata},
 };
 
 const LISTENER: ListenerId = ListenerId(1);
 const LINK: LinkId = LinkId(1);
+const HUB: ListenerId = ListenerId(2);
 
 /// A started node at 10.0.0.1:49152 that nobody talks to but the test.
 pub struct Solo {
@@ -43,6 +45,17 @@ impl Solo {
         node.handle(now, Input::LinkUp { link: LINK, address, mailbox: LISTENER }).expect("link");
         node.start(now).expect("starts");
         Self { node, now, actions: Vec::new() }
+    }
+
+    /// Those who gossip can connect from now on, at 10.0.0.1:9001.
+    pub fn be_hub(&mut self) {
+        let at = socket("10.0.0.1:9001");
+        self.input(Input::Listening { listener: HUB, kind: ListenerKind::Hub, at, advertise: None });
+    }
+
+    /// A connection comes in to gossip.
+    pub fn accept_client(&mut self, from: &str) -> ConnId {
+        self.node.accept(self.now, HUB, socket(from), socket("10.0.0.1:9001")).expect("accepted")
     }
 
     /// Lets time pass, with the node called at each of its deadlines.
@@ -158,21 +171,39 @@ impl Solo {
         }
     }
 
-    /// The ZRE messages in what the node has written to a connection since the last call.
-    pub fn messages(&mut self, conn: ConnId) -> Vec<Message> {
+    /// The frames in what the node has written to a connection since the last call.
+    fn frames(&mut self, conn: ConnId) -> Vec<Bytes> {
         let mut octets = &self.output(conn)[..];
         if octets.first() == Some(&0xFF) {
             octets = &octets[64..];
         }
-        let mut messages = Vec::new();
+        let mut frames = Vec::new();
         while let Some((header, taken)) = FrameHeader::decode(octets).expect("a frame") {
             let (body, rest) = octets[taken..].split_at(header.size as usize);
-            if let Ok(message) = Message::decode(&Bytes::copy_from_slice(body)) {
-                messages.push(message);
-            }
+            frames.push(Bytes::copy_from_slice(body));
             octets = rest;
         }
-        messages
+        frames
+    }
+
+    /// The ZRE messages in what the node has written to a connection since the last call.
+    pub fn messages(&mut self, conn: ConnId) -> Vec<Message> {
+        self.frames(conn).iter().filter_map(|frame| Message::decode(frame).ok()).collect()
+    }
+
+    /// The same for gossip.
+    pub fn gossip(&mut self, conn: ConnId) -> Vec<Gossip> {
+        self.frames(conn).iter().filter_map(|frame| Gossip::decode(frame).ok()).collect()
+    }
+
+    /// Somebody says gossip on a connection.
+    pub fn feed_gossip(&mut self, conn: ConnId, message: &Gossip) {
+        let mut frame = BytesMut::new();
+        message.encode(&mut frame).expect("it fits");
+        let mut octets = Vec::new();
+        FrameHeader::message(frame.len(), false).encode(&mut octets);
+        octets.extend_from_slice(&frame);
+        self.feed(conn, &octets);
     }
 }
 
@@ -285,11 +316,23 @@ pub fn dealer_opening(uuid: Uuid) -> Vec<u8> {
     opening("DEALER", Bytes::from(identity))
 }
 
+/// Greeting and READY of a socket of this implementation, without an identity.
+pub fn opening_of_ours(socket_type: &'static str) -> Vec<u8> {
+    opening_with(socket_type, Bytes::new(), true)
+}
+
 /// Greeting and READY of any socket.
 pub fn opening(socket_type: &'static str, identity: Bytes) -> Vec<u8> {
+    opening_with(socket_type, identity, false)
+}
+
+fn opening_with(socket_type: &'static str, identity: Bytes, ours: bool) -> Vec<u8> {
     let mut metadata = Metadata::default();
     metadata.push("Socket-Type".into(), Bytes::from_static(socket_type.as_bytes()));
     metadata.push("Identity".into(), identity);
+    if ours {
+        metadata.push("X-ZRE".into(), Bytes::from_static(b"1"));
+    }
     let mut octets = Greeting::NULL.encode().to_vec();
     octets.extend(command(&Command::Ready(metadata)));
     octets

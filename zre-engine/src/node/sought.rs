@@ -155,7 +155,7 @@ impl Node {
         self.sought.insert(id, at, by_user);
         let next = self.peers.get(&id).is_none_or(|peer| !peer.ready).then_some(self.now);
         self.sought.set_next(id, next);
-        self.schedule_seeks();
+        self.serve_seeks();
     }
 
     /// Gossip no longer knows a peer.

@@ -1,0 +1,492 @@
+//! Discovery by gossip, one node at a time: as a hub, as a client of hubs, and what it does about what it hears.
+
+use bytes::Bytes;
+use std::time::Duration;
+use zre_engine::{Address, CloseReason, Config, ConnId, DiscoveryError, Event, Input, IoCause, PeerId, Violation};
+use zre_proto::{
+    gossip::{Gossip, Tuple},
+    message::Body,
+    zmtp::Command,
+};
+use zre_tests::solo::{Solo, Stock, command, message, opening, opening_of_ours, router_opening};
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn millis(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn id(number: u128) -> PeerId {
+    uuid::Uuid::from_u128(number).into()
+}
+
+fn tuple(number: u128, value: &str) -> Gossip {
+    tuple_for(number, value, 0)
+}
+
+fn tuple_for(number: u128, value: &str, ttl: u32) -> Gossip {
+    Gossip::Publish(Tuple { key: id(number).to_string().into(), value: value.into(), ttl })
+}
+
+/// A place that is no node's.
+fn place(number: u128) -> String {
+    format!("tcp://10.0.1.{number}:7000")
+}
+
+fn hub() -> Solo {
+    let mut solo = Solo::default();
+    solo.be_hub();
+    solo
+}
+
+/// A client of a stock program, after its handshake.
+fn stranger(solo: &mut Solo) -> ConnId {
+    let conn = solo.accept_client("10.0.0.9:40000");
+    solo.feed(conn, &opening("DEALER", Bytes::new()));
+    solo.output(conn);
+    conn
+}
+
+/// One that has said HELLO; what it was answered is read.
+fn client(solo: &mut Solo) -> ConnId {
+    let conn = stranger(solo);
+    solo.feed_gossip(conn, &Gossip::Hello);
+    solo.gossip(conn);
+    conn
+}
+
+/// A client of this implementation that has said HELLO.
+fn client_of_ours(solo: &mut Solo) -> ConnId {
+    let conn = solo.accept_client("10.0.0.8:40000");
+    solo.feed(conn, &opening_of_ours("DEALER"));
+    solo.feed_gossip(conn, &Gossip::Hello);
+    solo.gossip(conn);
+    conn
+}
+
+fn own(solo: &Solo) -> Gossip {
+    let (key, value) = (solo.node.uuid().to_string().into(), "tcp://10.0.0.1:49152".into());
+    Gossip::Publish(Tuple { key, value, ttl: 0 })
+}
+
+#[test]
+fn a_hub_tells_who_says_hello_all_that_it_knows_and_each_client_what_is_new() {
+    let mut solo = hub();
+    let first = stranger(&mut solo);
+    solo.feed_gossip(first, &Gossip::Hello);
+    assert_eq!(solo.gossip(first), [own(&solo)]);
+    solo.feed_gossip(first, &tuple(1, &place(1)));
+    assert_eq!(solo.gossip(first), [tuple(1, &place(1))], "the teller too");
+    let second = stranger(&mut solo);
+    solo.feed_gossip(second, &Gossip::Hello);
+    assert_eq!(solo.gossip(second), [own(&solo), tuple(1, &place(1))]);
+    solo.feed_gossip(second, &tuple(2, &place(2)));
+    assert_eq!(solo.gossip(first), [tuple(2, &place(2))]);
+    // What is known is not told again; what has changed is.
+    solo.feed_gossip(second, &tuple(2, &place(2)));
+    solo.feed_gossip(second, &tuple(1, &place(1)));
+    assert_eq!(solo.gossip(first), []);
+    solo.feed_gossip(second, &tuple(2, &place(3)));
+    assert_eq!(solo.gossip(first), [tuple(2, &place(3))]);
+    assert_eq!((solo.node.statistics().tuples, solo.node.statistics().hub_clients), (2, 2));
+}
+
+#[test]
+fn a_hub_answers_as_stock_hubs_do() {
+    let mut solo = hub();
+    let conn = stranger(&mut solo);
+    for (said, answer) in [
+        (Gossip::Ping, vec![Gossip::Pong]),
+        (tuple(1, &place(1)), vec![Gossip::Invalid]),
+        (Gossip::Pong, vec![Gossip::Invalid]),
+        (Gossip::Unknown { id: 99, fields: Bytes::new() }, vec![]),
+    ] {
+        solo.feed_gossip(conn, &said);
+        assert_eq!(solo.gossip(conn), answer, "{said:?}");
+    }
+    assert_eq!(solo.node.statistics().tuples, 0, "nobody has said HELLO");
+    assert_eq!(solo.closed(conn), None);
+}
+
+#[test]
+fn a_bad_message_costs_the_connection_that_it_came_on_and_no_other() {
+    let mut solo = hub();
+    let honest = client(&mut solo);
+    let key = |key: &str| Gossip::Publish(Tuple { key: key.into(), value: place(1).as_str().into(), ttl: 0 });
+    for (bad, fault) in [
+        (key("not a UUID"), "a key that is no UUID"),
+        (key(""), "a key that is no UUID"),
+        (tuple(1, "nowhere"), "an endpoint that is no address"),
+        (tuple(1, "tcp://10.0.0.1:0"), "an endpoint that is no address"),
+        (tuple(1, ""), "an endpoint that is no address"),
+    ] {
+        let conn = client(&mut solo);
+        solo.feed_gossip(conn, &bad);
+        assert_eq!(solo.closed(conn), Some(CloseReason::Violation(Violation::Gossip(fault))), "{bad:?}");
+    }
+    let conn = client(&mut solo);
+    solo.feed_gossip(conn, &tuple(1, &"x".repeat(100 << 10)));
+    assert!(matches!(solo.closed(conn), Some(CloseReason::Violation(_))));
+    let conn = client(&mut solo);
+    solo.feed(conn, b"\0\x02hi");
+    assert!(matches!(solo.closed(conn), Some(CloseReason::Violation(Violation::Malformed(_)))));
+    let conn = solo.accept_client("10.0.0.9:40000");
+    solo.feed(conn, b"hi");
+    assert!(matches!(solo.closed(conn), Some(CloseReason::Violation(_))));
+    let conn = client(&mut solo);
+    let hello = zre_proto::Message { sequence: 1, body: Body::Ping };
+    solo.feed(conn, &message(&hello, &[]));
+    assert!(matches!(solo.closed(conn), Some(CloseReason::Violation(Violation::Malformed(_)))), "ZRE is no gossip");
+    assert_eq!((solo.closed(honest), solo.gossip(honest)), (None, vec![]));
+    solo.feed_gossip(honest, &tuple(2, &place(2)));
+    assert_eq!(solo.gossip(honest), [tuple(2, &place(2))]);
+    assert_eq!(solo.node.statistics().closed["gossip"], 5);
+}
+
+#[test]
+fn a_tuple_holds_while_its_client_is_connected_and_half_a_minute_longer() {
+    let mut solo = hub();
+    let (dies, stays) = (client(&mut solo), client(&mut solo));
+    solo.feed_gossip(dies, &tuple(1, &place(1)));
+    solo.feed_gossip(stays, &tuple(2, &place(2)));
+    // Stock programs say again what they hear.
+    solo.feed_gossip(stays, &tuple(1, &place(1)));
+    // They say nothing of their own accord, but libzmq answers when it is asked.
+    let pass = |solo: &mut Solo, seconds, conns: &[ConnId]| {
+        for _ in 0..seconds {
+            solo.pass(secs(1));
+            let pong = command(&Command::Pong { context: Bytes::new() });
+            conns.iter().for_each(|conn| solo.feed(*conn, &pong));
+        }
+    };
+    pass(&mut solo, 60, &[dies, stays]);
+    let told = |solo: &mut Solo| {
+        let conn = stranger(solo);
+        solo.feed_gossip(conn, &Gossip::Hello);
+        solo.gossip(conn).len() - 1
+    };
+    assert_eq!(told(&mut solo), 2);
+    solo.broken(dies, IoCause::Finished);
+    pass(&mut solo, 29, &[stays]);
+    assert_eq!(told(&mut solo), 2);
+    pass(&mut solo, 2, &[stays]);
+    assert_eq!(told(&mut solo), 1);
+    assert_eq!(solo.closed(stays), None);
+}
+
+#[test]
+fn a_client_that_is_gone_without_a_word_is_noticed() {
+    let mut solo = hub();
+    let conn = client(&mut solo);
+    solo.pass(millis(9_900));
+    assert_eq!(solo.closed(conn), None);
+    solo.pass(millis(200));
+    assert_eq!(solo.closed(conn), Some(CloseReason::HeartbeatTimeout));
+}
+
+#[test]
+fn who_connects_and_does_not_say_hello_is_sent_away() {
+    let mut solo = hub();
+    let conn = stranger(&mut solo);
+    solo.pass(secs(6));
+    assert_eq!(solo.closed(conn), Some(CloseReason::HelloTimeout));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_cut_off() {
+    let mut solo = hub();
+    let (teller, other) = (client(&mut solo), client(&mut solo));
+    for number in 0..60_000 {
+        solo.feed_gossip(teller, &tuple(1, &place(number % 200)));
+        solo.output(teller);
+    }
+    assert_eq!((solo.closed(other), solo.closed(teller)), (Some(CloseReason::NotReading), None));
+    assert!(solo.node.statistics().send_queues < 4 << 20);
+}
+
+#[test]
+fn who_tells_of_too_many_makes_room_for_others() {
+    let mut config = Config::default();
+    config.limits.tuples = 100;
+    let mut solo = Solo::new(config);
+    solo.be_hub();
+    let (many, few) = (client(&mut solo), client(&mut solo));
+    for number in 0..1000 {
+        solo.feed_gossip(many, &tuple(number, &place(number % 200)));
+    }
+    solo.gossip(few);
+    assert_eq!(solo.node.statistics().tuples, 100);
+    for number in 2000..2010 {
+        solo.feed_gossip(few, &tuple(number, &place(1)));
+    }
+    assert_eq!(solo.node.statistics().tuples, 100);
+    assert_eq!(solo.gossip(few).len(), 10);
+    assert_eq!(solo.node.statistics().gossip_refused, 900);
+}
+
+#[test]
+fn clients_of_this_implementation_are_told_what_holds_no_more() {
+    let mut solo = hub();
+    let (stock, ours, teller) = (client(&mut solo), client_of_ours(&mut solo), client(&mut solo));
+    solo.feed_gossip(teller, &tuple(1, &place(1)));
+    solo.gossip(ours);
+    solo.gossip(stock);
+    assert!(solo.node.gossip_unpublish(solo.now, id(1)));
+    assert_eq!(solo.gossip(ours), [tuple_for(1, &place(1), 1)]);
+    assert_eq!(solo.gossip(stock), []);
+    assert!(!solo.node.gossip_unpublish(solo.now, id(1)));
+    // The node itself.
+    assert!(solo.node.gossip_unpublish(solo.now, solo.node.uuid()));
+    let newcomer = stranger(&mut solo);
+    solo.feed_gossip(newcomer, &Gossip::Hello);
+    assert_eq!(solo.gossip(newcomer), []);
+}
+
+#[test]
+fn a_time_to_live_is_heeded() {
+    let mut solo = hub();
+    let conn = client(&mut solo);
+    solo.feed_gossip(conn, &tuple_for(1, &place(1), 3000));
+    assert_eq!(solo.node.statistics().tuples, 1);
+    solo.pass(millis(2_900));
+    assert_eq!(solo.node.statistics().tuples, 1);
+    solo.pass(millis(200));
+    assert_eq!(solo.node.statistics().tuples, 0);
+}
+
+/// A node that gossips with hubs at 10.0.0.5:9001 and so on, and its connections to them, with the handshake done.
+fn client_of(hubs: u8, opening: &[u8]) -> (Solo, Vec<ConnId>) {
+    let mut solo = Solo::default();
+    let conns = (0..hubs).map(|number| {
+        let at: Address = format!("tcp://10.0.0.{}:9001", 5 + number).parse().unwrap();
+        assert_eq!(solo.node.gossip_connect(solo.now, at.clone()), Ok(true));
+        assert_eq!(solo.node.gossip_connect(solo.now, at), Ok(false));
+        let conn = solo.connects()[0].0;
+        solo.connected(conn);
+        solo.feed(conn, opening);
+        conn
+    });
+    let conns = conns.collect();
+    (solo, conns)
+}
+
+#[test]
+fn a_client_says_hello_and_where_it_is_and_asks_three_times_a_second() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    assert_eq!(solo.gossip(conns[0]), [Gossip::Hello, own(&solo)]);
+    solo.pass(millis(950));
+    assert_eq!(solo.gossip(conns[0]), [Gossip::Ping, Gossip::Ping, Gossip::Ping]);
+}
+
+#[test]
+fn a_hub_that_has_forgotten_is_told_all_again() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    solo.gossip(conns[0]);
+    solo.pass(millis(100));
+    solo.feed_gossip(conns[0], &Gossip::Invalid);
+    solo.feed_gossip(conns[0], &Gossip::Invalid);
+    assert_eq!(solo.gossip(conns[0]), [Gossip::Hello, own(&solo)], "once");
+}
+
+#[test]
+fn a_hub_that_is_gone_or_silent_is_connected_to_again() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    solo.broken(conns[0], IoCause::Finished);
+    let mut attempts = 0;
+    for _ in 0..600 {
+        solo.pass(millis(100));
+        for (conn, _) in solo.connects() {
+            attempts += 1;
+            solo.broken(conn, IoCause::Refused);
+        }
+    }
+    assert!((14..25).contains(&attempts), "{attempts} attempts in a minute");
+    solo.pass(secs(6));
+    let conn = solo.connects()[0].0;
+    solo.connected(conn);
+    solo.feed(conn, &router_opening());
+    assert_eq!(solo.gossip(conn), [Gossip::Hello, own(&solo)]);
+    solo.pass(millis(5_100));
+    assert_eq!(solo.closed(conn), Some(CloseReason::HeartbeatTimeout));
+    solo.pass(millis(200));
+    assert_eq!(solo.connects().len(), 1);
+}
+
+#[test]
+fn what_one_hub_tells_at_first_hand_another_hears_and_what_is_hearsay_not() {
+    let (mut solo, conns) = client_of(2, &opening_of_ours("ROUTER"));
+    let (one, two) = (conns[0], conns[1]);
+    solo.gossip(one);
+    solo.gossip(two);
+    solo.feed_gossip(one, &tuple(1, &place(1)));
+    solo.feed_gossip(one, &tuple_for(2, &place(2), 30_000));
+    assert_eq!(solo.gossip(one), []);
+    assert_eq!(solo.gossip(two), [tuple_for(1, &place(1), 30_000)]);
+    // It holds no more where it came from.
+    solo.feed_gossip(one, &tuple_for(1, &place(1), 1));
+    assert_eq!(solo.gossip(two), [tuple_for(1, &place(1), 1)]);
+    // What the other hub knows itself it is not told.
+    solo.feed_gossip(two, &tuple(3, &place(3)));
+    assert_eq!(solo.gossip(one), [tuple_for(3, &place(3), 30_000)]);
+    solo.feed_gossip(one, &tuple(3, &place(3)));
+    assert_eq!(solo.gossip(two), []);
+}
+
+#[test]
+fn what_a_hub_tells_of_is_met_and_its_bad_tuples_are_overlooked() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    let key = Gossip::Publish(Tuple { key: "no UUID".into(), value: place(1).as_str().into(), ttl: 0 });
+    for overlooked in [
+        key,
+        tuple(2, "nowhere"),
+        tuple(3, "tcp://224.0.0.1:7000"),
+        tuple(4, "tcp://127.0.0.1:7000"),
+        tuple(5, "ipc:///tmp/x"),
+        tuple(6, &format!("{}|{}", place(6), "k".repeat(40))),
+        own(&solo),
+        tuple(7, "tcp://10.0.0.1:49152"),
+    ] {
+        solo.feed_gossip(conns[0], &overlooked);
+        assert_eq!(solo.connects(), [], "{overlooked:?}");
+    }
+    assert_eq!(solo.closed(conns[0]), None);
+    solo.feed_gossip(conns[0], &tuple(1, &place(1)));
+    assert_eq!(solo.connects()[0].1.to_string(), place(1));
+}
+
+#[test]
+fn a_peer_of_gossip_that_is_not_there_is_sought_more_and_more_slowly_until_it_is_forgotten() {
+    let (mut solo, conns) = client_of(1, &opening_of_ours("ROUTER"));
+    solo.feed_gossip(conns[0], &tuple(1, &place(1)));
+    let mut attempts = 0;
+    let mut run = |solo: &mut Solo, seconds: u64| {
+        let before = attempts;
+        for _ in 0..10 * seconds {
+            solo.pass(millis(100));
+            solo.feed_gossip(conns[0], &Gossip::Pong);
+            for (conn, _) in solo.connects() {
+                attempts += 1;
+                solo.broken(conn, IoCause::Refused);
+            }
+        }
+        attempts - before
+    };
+    let first = run(&mut solo, 60);
+    assert!((8..14).contains(&first), "{first} attempts in the first minute");
+    let next = run(&mut solo, 300);
+    assert!((9..14).contains(&next), "{next} attempts in five minutes");
+    solo.feed_gossip(conns[0], &tuple_for(1, &place(1), 1));
+    assert_eq!(run(&mut solo, 300), 0);
+}
+
+#[test]
+fn a_place_given_by_the_user_is_the_peers_that_says_hello_from_there() {
+    let mut solo = Solo::default();
+    let at: Address = "tcp://10.0.0.2:7000".parse().unwrap();
+    assert_eq!(solo.node.require_peer(solo.now, None, at.clone()), Ok(true));
+    assert_eq!(solo.node.require_peer(solo.now, None, at.clone()), Ok(false));
+    let ours = solo.connects()[0].0;
+    solo.connected(ours);
+    solo.feed(ours, &router_opening());
+    let stock = Stock::calls(&mut solo, 7, "10.0.0.2");
+    assert_eq!(solo.told(), ["ENTER 7"]);
+    assert_eq!(solo.connects(), [], "what leads there is its connection");
+    assert_eq!(solo.messages(ours).len(), 1, "one HELLO");
+    solo.pass(secs(20));
+    assert!(solo.connects().is_empty() && solo.node.peer(stock.id()).is_some());
+    // When it is gone, whoever is there next is sought.
+    solo.broken(stock.to_node, IoCause::Finished);
+    solo.broken(ours, IoCause::Finished);
+    assert!(solo.told().contains(&"EXIT 7 lost".to_owned()));
+    let mut tried = 0;
+    for _ in 0..200 {
+        solo.pass(millis(100));
+        for (conn, to) in solo.connects() {
+            assert_eq!(to, at);
+            tried += 1;
+            solo.broken(conn, IoCause::Refused);
+        }
+    }
+    assert!(tried > 3, "{tried}");
+}
+
+#[test]
+fn a_name_given_by_the_user_leads_to_the_peer_that_is_there() {
+    let mut solo = Solo::default();
+    let at: Address = "tcp://bob:7000".parse().unwrap();
+    solo.node.require_peer(solo.now, None, at.clone()).unwrap();
+    let (ours, to) = solo.connects().remove(0);
+    assert_eq!(to, at);
+    solo.input(Input::Resolved { conn: ours, at: "10.0.0.2:7000".parse().unwrap() });
+    solo.connected(ours);
+    solo.feed(ours, &router_opening());
+    Stock::calls(&mut solo, 7, "10.0.0.2");
+    assert_eq!(solo.told(), ["ENTER 7"]);
+    assert_eq!(solo.connects(), []);
+    // One that is this node itself, or a peer that is there already, is left alone.
+    for name in ["tcp://me:49152", "tcp://bob-too:7000"] {
+        solo.node.require_peer(solo.now, None, name.parse().unwrap()).unwrap();
+        let conn = solo.connects()[0].0;
+        let port = if name.contains("me") { "10.0.0.1:49152" } else { "10.0.0.2:7000" };
+        solo.input(Input::Resolved { conn, at: port.parse().unwrap() });
+        assert_eq!(solo.closed(conn), Some(CloseReason::Abandoned));
+    }
+    assert_eq!(solo.told(), Vec::<String>::new());
+}
+
+#[test]
+fn what_cannot_be_sought_is_said_so() {
+    let mut solo = Solo::default();
+    let address = |text: &str| text.parse::<Address>().unwrap();
+    let require = |solo: &mut Solo, peer, at: &str| solo.node.require_peer(solo.now, peer, address(at));
+    let own = solo.node.uuid();
+    assert!(matches!(require(&mut solo, None, "tcp://10.0.0.1:49152"), Err(DiscoveryError::Oneself(_))));
+    assert!(matches!(require(&mut solo, Some(own), "tcp://10.0.0.2:1"), Err(DiscoveryError::Oneself(_))));
+    assert!(matches!(require(&mut solo, None, "tcp://224.0.0.1:1"), Err(DiscoveryError::NoPlace(_))));
+    let hub = address("tcp://255.255.255.255:1");
+    assert!(matches!(solo.node.gossip_connect(solo.now, hub), Err(DiscoveryError::NoPlace(_))));
+    for number in 0..64 {
+        assert_eq!(solo.node.gossip_connect(solo.now, address(&format!("tcp://10.1.0.{number}:1"))), Ok(true));
+    }
+    let more = solo.node.gossip_connect(solo.now, address("tcp://10.1.1.1:1"));
+    assert_eq!(more, Err(DiscoveryError::TooMany { limit: 64 }));
+    solo.node.stop(solo.now);
+    assert_eq!(require(&mut solo, None, "tcp://10.0.0.2:1"), Err(DiscoveryError::Stopped));
+}
+
+#[test]
+fn a_node_that_stops_says_goodbye_to_those_it_knows_by_gossip() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    solo.feed_gossip(conns[0], &tuple(7, "tcp://10.0.0.2:7000"));
+    let ours = solo.connects()[0].0;
+    solo.connected(ours);
+    solo.feed(ours, &router_opening());
+    Stock::calls(&mut solo, 7, "10.0.0.2");
+    let stock = Stock::meets(&mut solo, 8, "10.0.0.3");
+    assert_eq!(solo.told(), ["ENTER 7", "ENTER stock"]);
+    solo.messages(ours);
+    solo.node.stop(solo.now);
+    let bodies = |messages: Vec<zre_proto::Message>| messages.into_iter().map(|one| one.body).collect::<Vec<_>>();
+    assert_eq!(bodies(solo.messages(ours)), [Body::Goodbye]);
+    assert_eq!(bodies(solo.messages(stock.from_node)), [], "it may not know what that is");
+}
+
+#[test]
+fn who_says_goodbye_is_gone_and_told_of_no_more() {
+    let mut solo = hub();
+    let (teller, other) = (client(&mut solo), client_of_ours(&mut solo));
+    solo.feed_gossip(teller, &tuple(7, "tcp://10.0.0.2:7000"));
+    let ours = solo.connects()[0].0;
+    solo.connected(ours);
+    solo.feed(ours, &router_opening());
+    let mut stock = Stock::calls(&mut solo, 7, "10.0.0.2");
+    solo.gossip(other);
+    stock.say(&mut solo, Body::Goodbye, &[]);
+    assert_eq!(solo.told(), ["ENTER 7", "EXIT 7 left"]);
+    assert_eq!(solo.gossip(other), [tuple_for(7, "tcp://10.0.0.2:7000", 1)]);
+    solo.pass(secs(60));
+    assert_eq!(solo.connects(), []);
+    assert!(!solo.events().iter().any(|event| matches!(event, Event::Enter { .. })));
+}
