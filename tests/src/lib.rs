@@ -14,4 +14,5 @@ pub mod solo;
 pub mod trouble;
 pub mod world;
 pub mod zre;
+pub mod zyre;
 pub mod zyrejs;

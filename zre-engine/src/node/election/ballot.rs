@@ -1,82 +1,81 @@
 //! What is known of the election in one group.
 
 use crate::{id::PeerId, time::Instant};
-use alloc::collections::{BTreeMap, BTreeSet};
-use core::time::Duration;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 /// One group's election.
 #[derive(Debug)]
 pub(super) struct Ballot {
     /// This node wants to lead.
     pub(super) contests: bool,
-    /// Since when it is known that there may be an election, or since when the vote is for whom it is for.
+    /// Since when it is known that there may be an election.
     pub(super) since: Instant,
     /// There has been another member.
     pub(super) company: bool,
     /// Members that have said themselves that they want to lead.
     pub(super) candidates: BTreeSet<PeerId>,
-    /// A Zyre that has said that it leads, though it is not the smallest: the others of its kind agree.
+    /// A Zyre that leads though it is not the smallest: the others of its kind have agreed on it.
     pub(super) conceded: Option<PeerId>,
     /// For whom this node is.
     pub(super) vote: Option<PeerId>,
     /// Who leads.
     pub(super) leader: Option<PeerId>,
+    /// This node is the candidate, and has asked ours since then.
+    pub(super) round: Option<Instant>,
     /// When the candidate last asked.
     pub(super) asked_at: Instant,
-    /// This node is the candidate, and has asked all members since then.
-    pub(super) round: Option<Instant>,
+    /// What was said between this node and others of ours.
     pub(super) links: BTreeMap<PeerId, Link>,
+    /// The wave that goes through the Zyres.
+    pub(super) wave: Option<Wave>,
+    /// When the last word of a wave came, or the last wave began here; and how often one was begun for want of an end.
+    pub(super) moved: Instant,
+    pub(super) repeats: u32,
+    /// What is kept from members of which it is not known whether they understand it.
+    pub(super) held: BTreeMap<PeerId, Vec<Word>>,
     /// When to look at it again.
     pub(super) next: Option<Instant>,
 }
 
-/// What was said between this node and one member.
+/// What was said between this node and another of ours.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Link {
-    /// For whom we were in the last ELECT that we said in this wave, and when that was.
-    pub(super) sent: Option<PeerId>,
-    pub(super) sent_at: Instant,
-    /// How often it was said again, for want of an answer.
-    pub(super) repeats: u32,
-    /// For whom it was in its last.
-    pub(super) got: Option<PeerId>,
-    /// LEADER was said in this wave, by us and by it.
+    /// We have asked it, and have told it who leads.
+    pub(super) sent: bool,
     pub(super) leader_sent: bool,
-    pub(super) leader_got: bool,
-    /// Of ours: its ELECTs for itself that we have not answered, and ours for ourselves that it has not.
+    /// Its questions that we have not answered, and ours that it has not.
     pub(super) asked: u32,
     pub(super) waiting: u32,
-    /// Waves that it began, lately, and since when that is counted; whether it is answered more slowly for that.
-    waves: (Instant, u32),
-    pub(super) slowed: bool,
 }
 
-impl Link {
-    /// A wave of its own begins: what was said before has no part in it. A Zyre that begins more than so many in a time is
-    /// answered only when the clock comes by.
-    pub(super) fn begin_wave(&mut self, now: Instant, window: Duration, most: u32) {
-        if now.since(self.waves.0) > window {
-            self.waves = (now, 0);
-        }
-        self.waves.1 = self.waves.1.saturating_add(1);
-        *self = Self { waves: self.waves, slowed: self.waves.1 > most, sent_at: now, ..Self::default() };
-    }
+/// What the messages of an election say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    Elect(PeerId),
+    Leader(PeerId),
+}
 
-    /// Whether its last wave came to LEADER.
-    pub(super) fn is_over(&self) -> bool {
-        self.leader_sent || self.leader_got
-    }
+/// A wave of Zyre's, as each node in it sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wave {
+    /// For whom it is.
+    pub(super) challenger: PeerId,
+    /// From whom it came first; none where it began here.
+    pub(super) father: Option<PeerId>,
+    /// How many ELECTs and LEADERs have come from Zyres.
+    pub(super) elects: usize,
+    pub(super) leaders: usize,
+    /// So many ELECTs as there are Zyres; and LEADER was said.
+    pub(super) through: bool,
+    pub(super) told: bool,
+}
 
-    /// Another wave is to come, if the last is over.
-    pub(super) fn renew(&mut self) {
-        if self.is_over() {
-            *self = Self { waves: self.waves, asked: self.asked, waiting: self.waiting, ..Self::default() };
-        }
-    }
-
-    /// Whether this wave has come to it and back.
-    pub(super) fn is_done(&self, vote: PeerId) -> bool {
-        self.sent == Some(vote) && self.got == Some(vote)
+impl Wave {
+    pub(super) fn new(challenger: PeerId, father: Option<PeerId>) -> Self {
+        Self { challenger, father, elects: 0, leaders: 0, through: false, told: false }
     }
 }
 
@@ -90,9 +89,13 @@ impl Ballot {
             conceded: None,
             vote: None,
             leader: None,
-            asked_at: now,
             round: None,
+            asked_at: now,
             links: BTreeMap::new(),
+            wave: None,
+            moved: now,
+            repeats: 0,
+            held: BTreeMap::new(),
             next: None,
         }
     }
@@ -110,8 +113,10 @@ impl Ballot {
     /// A member is gone.
     pub(super) fn forget(&mut self, peer: PeerId) {
         self.links.remove(&peer);
+        self.held.remove(&peer);
         self.candidates.remove(&peer);
         self.conceded.take_if(|conceded| *conceded == peer);
         self.leader.take_if(|leader| *leader == peer);
+        self.wave.take_if(|wave| wave.challenger == peer);
     }
 }

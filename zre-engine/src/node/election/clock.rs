@@ -1,19 +1,19 @@
 //! What happens in an election when nobody says anything: Zyre's has no clocks, and waits for ever.
 
-use super::{
-    Kind, Node,
-    wave::{ALONE, PATIENCE, ROUND},
+use super::{Kind, Node, poll::ALONE};
+use crate::{
+    log::log,
+    node::{Phase, timers::Timer},
 };
-use crate::{id::PeerId, log::log, node::timers::Timer, time::Instant};
 use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
 /// How often an election that is not over is looked at.
 const LOOK: Duration = Duration::from_millis(250);
-/// How often a Zyre that does not answer is told again: a change of members in the middle makes it forget.
-const REPEATS: u32 = 3;
-/// A Zyre that wants to lead and does not say that it does in this time waits for what will not come.
-const STUCK: Duration = Duration::from_secs(5);
+/// A wave of which nothing has been heard for so long has got stuck.
+const STUCK: Duration = Duration::from_secs(2);
+/// How often a wave is begun again because the last has come to nothing.
+const REPEATS: u32 = 2;
 
 impl Node {
     /// Sets the time at which an election is looked at again, if it is not over.
@@ -34,7 +34,7 @@ impl Node {
 
     pub(super) fn schedule_elections(&mut self) {
         let next = self.elections.ballots.values().filter_map(|ballot| ballot.next).min();
-        let next = next.filter(|_| self.phase == super::Phase::Running);
+        let next = next.filter(|_| self.phase == Phase::Running);
         self.timers.set(&mut self.elections.clock, Timer::Election, next, self.now);
     }
 
@@ -47,6 +47,8 @@ impl Node {
                 ballot.next = None;
             }
             self.remind(&group);
+            self.look_at_wave(&group);
+            self.get_unstuck(&group);
             self.go_on(&group);
         }
         self.schedule_elections();
@@ -56,57 +58,64 @@ impl Node {
     fn is_open(&self, group: &str) -> bool {
         let me = self.me.id;
         let Some(ballot) = self.elections.ballots.get(group) else { return false };
-        let Some(vote) = ballot.vote else { return false };
-        if ballot.leader != Some(vote) && (vote == me || self.kind(vote) == Kind::Zyre) {
+        let Some(vote) = ballot.vote else { return ballot.wave.is_some() };
+        let zyre = self.kind(vote) == Kind::Zyre;
+        if ballot.wave.is_some() || ballot.round.is_some() || (ballot.leader != Some(vote) && (vote == me || zyre)) {
             return true;
         }
-        if ballot.round.is_some() || ballot.links.get(&vote).is_some_and(|link| link.asked > 0) {
+        if ballot.links.get(&vote).is_some_and(|link| link.asked > 0) && self.kind(vote) == Kind::Ours {
             return true;
         }
-        let untold = |(peer, kind): (PeerId, Kind)| {
-            let link = ballot.links.get(&peer);
-            let told = link.is_some_and(|link| link.sent == Some(vote));
-            match kind {
-                Kind::Zyre if vote == me => {
-                    !told || link.is_some_and(|link| !link.is_done(me) && link.repeats < REPEATS)
-                }
-                Kind::Zyre => link.is_some_and(|link| link.got == Some(vote)) && !told,
-                Kind::Ours => vote == me && (!told || link.is_some_and(|link| !link.leader_sent)),
-                Kind::Unknown | Kind::Deaf => false,
-            }
+        let untold = |(peer, kind)| {
+            let told = ballot.links.get(&peer).is_some_and(|link| link.sent && link.leader_sent);
+            kind == Kind::Ours && vote == me && !told
         };
         self.electors(group).into_iter().any(untold)
     }
 
-    /// Says again what was not answered, and what could not be said.
+    /// Says to ours what could not be said for want of room.
     fn remind(&mut self, group: &Arc<str>) {
-        let (me, now) = (self.me.id, self.now);
-        let Some(vote) = self.elections.ballots.get(group).and_then(|ballot| ballot.vote) else { return };
+        let me = self.me.id;
         for (peer, kind) in self.electors(group) {
-            let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
-            let link = ballot.link(peer);
-            link.slowed = false;
-            let open = kind == Kind::Zyre && !link.is_done(vote) && vote == me;
-            if open && link.sent.is_some() && now >= link.sent_at + PATIENCE && link.repeats < REPEATS {
-                link.repeats += 1;
-                link.sent = None;
-            }
-            let leads = ballot.leader == Some(me) && vote == me && ballot.round.is_none();
-            if leads && kind == Kind::Ours && !ballot.link(peer).leader_sent {
-                // It had no room to be told.
-                ballot.round = Some(now - ROUND);
-            }
             self.ask(group, peer);
+            let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
+            let leads = ballot.leader == Some(me) && ballot.vote == Some(me) && ballot.round.is_none();
+            if leads && kind == Kind::Ours && ballot.link(peer).sent && !ballot.link(peer).leader_sent {
+                self.lead(group);
+            }
         }
-        self.give_up_stuck(group, vote, now);
     }
 
-    /// A Zyre that does not get to the end of its election is no candidate until it begins again.
-    fn give_up_stuck(&mut self, group: &Arc<str>, vote: PeerId, now: Instant) {
-        let zyre = self.kind(vote) == Kind::Zyre && vote != self.me.id;
+    /// A wave has come to nothing, or none has come: this node begins one, if it contests. If that does not help, ours go
+    /// on without the Zyres.
+    fn get_unstuck(&mut self, group: &Arc<str>) {
+        let (me, now) = (self.me.id, self.now);
+        let zyres = self.zyres(group);
         let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
-        if zyre && ballot.leader != Some(vote) && now >= ballot.since + STUCK {
-            log!(info, "election in {group:?}: {vote} does not come to an end");
+        if zyres.is_empty() {
+            ballot.wave = None;
+            return;
+        }
+        let settled = ballot.wave.is_none() && ballot.leader.is_some() && ballot.leader == ballot.vote;
+        if settled || now < ballot.moved + STUCK {
+            return;
+        }
+        log!(debug, "election in {group:?}: stuck");
+        ballot.wave = None;
+        ballot.moved = now;
+        ballot.repeats = ballot.repeats.saturating_add(1);
+        let (repeats, vote) = (ballot.repeats, ballot.vote);
+        if vote == Some(me) {
+            if repeats > REPEATS {
+                return self.lead(group);
+            }
+            return self.begin_wave(group);
+        }
+        if let Some(vote) = vote.filter(|vote| zyres.contains(vote) && repeats > REPEATS)
+            && let Some(ballot) = self.elections.ballots.get_mut(group)
+            && ballot.leader != Some(vote)
+        {
+            // It wants to lead and does not come to it. When it begins again, so will we.
             ballot.candidates.remove(&vote);
             ballot.conceded = None;
             self.vote(group);

@@ -4,22 +4,22 @@
 //! |---|---|
 //! | `mod` | who contests, who joins and goes, what the application is told |
 //! | `ballot` | what is known of one group: candidates, votes, and what was said to whom |
-//! | `wave` | what is said, and when an election is over |
+//! | `poll` | what nodes of this implementation say to each other |
+//! | `wave` | what they say to Zyres |
 //! | `clock` | what happens when nobody says anything |
 //! | `deaf` | programs that do not take part |
 //!
-//! The leader is the contesting member with the smallest UUID. Whoever contests and knows of no smaller candidate says ELECT
-//! with its own UUID to all; whoever hears that from the candidate itself, and knows of none that is smaller, says the same
-//! back to it; when all have, the candidate says LEADER to all. Nobody is believed about a third.
-//!
-//! That is what a Zyre sees of its own protocol: on each connection to it one ELECT each way, then one LEADER each way. It
-//! counts them, and has no numbers for its waves; so a wave of Zyre's is told from the one before by what came already, and
-//! a member says its ELECT to the candidate only when all Zyres have answered it. Between nodes of this implementation
-//! nothing is counted: each new vote, and each new member, is told; so their elections end, whoever comes and goes.
+//! The leader is the contesting member with the smallest UUID; among Zyres, the one that they agree on. Two things go on at
+//! a time. Nodes of this implementation ask and answer each other (`poll`), so that their elections end, whoever comes and
+//! goes. Towards Zyres each of them is a Zyre (`wave`): it begins waves, passes them on and counts as they do, for they wait
+//! for exactly that, and for ever. The two meet in a candidate of ours, who leads when ours have answered and its wave has
+//! come back; in ours that answer only when they are through with the wave themselves; and in a leader that the Zyres have
+//! agreed on, for whom all of ours stand back.
 
 mod ballot;
 mod clock;
 mod deaf;
+mod poll;
 mod wave;
 
 use super::{Node, Phase, timers::Clock};
@@ -35,10 +35,10 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use ballot::Ballot;
+use ballot::{Ballot, Word};
 use core::time::Duration;
 use deaf::Deaf;
-use zre_proto::limits::STRING_MAX;
+use zre_proto::{Text, limits::STRING_MAX};
 
 /// A peer that goes so soon after the first ELECT that it was ever told did not understand it.
 const OFFENCE: Duration = Duration::from_secs(10);
@@ -142,20 +142,31 @@ impl Node {
         ballot.company = true;
         ballot.conceded = None;
         self.vote(group);
-        self.ask_newcomer(group, peer);
+        self.ask(group, peer);
+        // As Zyres do: a wave of each that contests, whatever wave there is.
+        self.begin_wave(group);
         self.go_on(group);
     }
 
     /// A peer has left a group, or is gone from it.
     pub(super) fn election_leaves(&mut self, group: &str, peer: PeerId) {
+        self.election_loses(group, peer, false);
+    }
+
+    fn election_loses(&mut self, group: &str, peer: PeerId, exit: bool) {
         let Some((group, ballot)) = self.elections.ballots.get_key_value(group) else { return };
         let (group, led) = (group.clone(), ballot.leader == Some(peer));
+        let again = led || (exit && ballot.wave.is_some());
         let Some(ballot) = self.elections.ballots.get_mut(&group) else { return };
         ballot.forget(peer);
         if led {
             log!(info, "group {group:?} has lost its leader {peer}");
         }
         self.vote(&group);
+        if again {
+            self.begin_wave(&group);
+        }
+        self.look_at_wave(&group);
         self.go_on(&group);
     }
 
@@ -167,7 +178,36 @@ impl Node {
             self.elections.deaf.insert(peer);
         }
         for group in groups {
-            self.election_leaves(group, peer);
+            self.election_loses(group, peer, true);
+        }
+    }
+
+    /// A peer has said ELECT.
+    pub(super) fn elect(&mut self, peer: PeerId, group: &Text, challenger: &Text) {
+        self.hear_word(peer, group, challenger, Word::Elect);
+    }
+
+    /// A peer has said LEADER.
+    pub(super) fn leads(&mut self, peer: PeerId, group: &Text, leader: &Text) {
+        self.hear_word(peer, group, leader, Word::Leader);
+    }
+
+    fn hear_word(&mut self, peer: PeerId, group: &Text, about: &Text, word: impl FnOnce(PeerId) -> Word) {
+        let now = self.now;
+        let newly = self.peers.get_mut(&peer).is_some_and(|peer| !core::mem::replace(&mut peer.extended, true));
+        if newly {
+            self.say_held(peer);
+        }
+        let group = self.me.groups.get(&*group.to_str()).cloned();
+        let member = |group: &Arc<str>| self.members.get(group).is_some_and(|members| members.contains(peer));
+        let Some((group, about)) = group.filter(member).zip(about.to_str().parse().ok()) else {
+            self.statistics.skipped += 1;
+            return;
+        };
+        self.elections.ballots.entry(group.clone()).or_insert_with(|| Ballot::new(now)).company = true;
+        match self.kind(peer) {
+            Kind::Ours => self.hear_of_ours(&group, peer, word(about)),
+            _ => self.hear_of_zyre(&group, peer, word(about)),
         }
     }
 
