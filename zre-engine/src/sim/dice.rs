@@ -24,6 +24,7 @@ pub(super) enum Topic {
     Swarm,
     Hostile,
     Siege,
+    Discovery,
 }
 
 /// The answers to one question, one after the other.

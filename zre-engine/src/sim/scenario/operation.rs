@@ -39,7 +39,8 @@ pub enum Cut {
 }
 
 /// What happens. An operation on a node that does not exist, or that cannot be done at the time, does nothing: so what is
-/// left of a scenario that is made smaller still makes sense.
+/// left of a scenario that is made smaller still makes sense. What can happen to a machine can happen to a hub too: hubs
+/// are numbered after the nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -172,7 +173,8 @@ impl Op {
 
     /// Carries it out. `number` makes the content of messages differ.
     pub(super) fn apply<A: App>(&self, sim: &mut Sim<A>, number: usize) {
-        if self.nodes().iter().any(|node| *node >= sim.len()) {
+        let most = sim.nodes_and_hubs();
+        if self.nodes().iter().any(|node| *node >= most) {
             return;
         }
         match self {
@@ -200,7 +202,7 @@ impl Op {
             Self::Move { node } => sim.change_address(*node),
             Self::Link { node, up } => sim.set_link(*node, *up),
             Self::Partition { one, other, cut } => {
-                let there = |side: &[usize]| side.iter().copied().filter(|node| *node < sim.len()).collect::<Vec<_>>();
+                let there = |side: &[usize]| side.iter().copied().filter(|node| *node < most).collect::<Vec<_>>();
                 let (one, other) = (there(one), there(other));
                 match cut {
                     Cut::All => sim.partition(one, other),
@@ -217,7 +219,8 @@ impl Op {
 
     /// What an application does. Refusals are part of life.
     fn apply_call<A: App>(&self, sim: &mut Sim<A>, number: usize) {
-        let Some(node) = self.nodes().first().copied().filter(|node| sim.is_awake(*node)) else { return };
+        let acts = |node: &usize| *node < sim.len() && sim.is_awake(*node);
+        let Some(node) = self.nodes().first().copied().filter(acts) else { return };
         let peer = self.nodes().get(1).map(|peer| sim.id(*peer));
         sim.with(node, |_, cx| match (self, peer) {
             (Self::Join { group, .. }, _) => drop(cx.join(group)),

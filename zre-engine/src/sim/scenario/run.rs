@@ -5,7 +5,7 @@ use super::Scenario;
 use crate::{
     Config,
     app::App,
-    sim::{Drain, Rule, Sample, Sim, Totals, Trace, Violation, secs},
+    sim::{Drain, Identity, Plan, Rule, Sample, Sim, Totals, Trace, Violation, secs},
 };
 use std::{
     fmt,
@@ -22,6 +22,10 @@ type Finish<A> = dyn Fn(&mut Sim<A>) -> Result<(), String>;
 /// How long the cluster may take to become exact after all is healed: a silence is noticed after 30 s, and then found out
 /// by the other side.
 const HEALED_WITHIN: Duration = secs(50);
+
+/// The same where other things than beacons lead nodes to each other: who looks for somebody tries again after 30 s at most,
+/// and may be in the middle of an attempt.
+const FOUND_WITHIN: Duration = secs(100);
 
 /// The time after which what was sent must have arrived, on a network that is well.
 const ARRIVED_WITHIN: Duration = secs(15);
@@ -157,9 +161,12 @@ impl<A: App + 'static> Trial<A> {
     /// The cluster of a scenario, at time zero. Its operations are not carried out: [`run`](Self::run) does that.
     pub fn build(&self, scenario: &Scenario) -> Sim<A> {
         let (make, configure) = (self.make.clone(), self.configure.clone());
+        let (plan, nodes) = (scenario.discovery, scenario.nodes);
         let mut sim = Sim::builder(scenario.seed)
             .nodes(scenario.nodes, move |node| make(node))
             .config(move |node, config| configure(node, config))
+            .hubs(plan.hubs())
+            .discovery(move |machine| plan.of(machine, nodes))
             .network(scenario.network.clone())
             .hostile(scenario.hostile)
             .trace(self.trace)
@@ -171,8 +178,9 @@ impl<A: App + 'static> Trial<A> {
         sim
     }
 
-    /// Runs a scenario: first its operations, in which no invariant may be violated; then all is healed, and within 50 s
-    /// every view must be exact; then what was sent must have arrived.
+    /// Runs a scenario: first its operations, in which no invariant may be violated; then all is healed, hubs that are down
+    /// start again, and within 50 s (100 s, where other things than beacons lead nodes to each other) every view must be
+    /// exact; then what was sent must have arrived.
     pub fn run(&self, scenario: &Scenario) -> Report {
         self.run_seen(scenario, |_| ())
     }
@@ -183,7 +191,8 @@ impl<A: App + 'static> Trial<A> {
         let mut healed_in = None;
         let run = AssertUnwindSafe(|| {
             self.go_wrong(scenario, &mut sim, &mut see);
-            healed_in = self.go_well(&mut sim, &mut see);
+            let within = if scenario.discovery == Plan::Beacons { HEALED_WITHIN } else { FOUND_WITHIN };
+            healed_in = self.go_well(within, &mut sim, &mut see);
         });
         if let Err(panic) = catch_unwind(run) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -212,15 +221,21 @@ impl<A: App + 'static> Trial<A> {
         run_seen(sim, scenario.duration, see);
     }
 
-    fn go_well(&self, sim: &mut Sim<A>, see: &mut impl FnMut(&Sim<A>)) -> Option<Duration> {
+    fn go_well(&self, within: Duration, sim: &mut Sim<A>, see: &mut impl FnMut(&Sim<A>)) -> Option<Duration> {
         sim.calm();
-        let healed_in = sim.assert_converges(HEALED_WITHIN)?;
+        for hub in sim.len()..sim.nodes_and_hubs() {
+            if !sim.is_awake(hub) {
+                // Without it nobody would find those who come from now on.
+                sim.restart(hub, Identity::New);
+            }
+        }
+        let healed_in = sim.assert_converges(within)?;
         see(sim);
         // Until what broke has come to its end: what is exact at one moment need not be so at the next, and what was sent
         // on a connection that died without a word is missing until the silence is noticed.
-        let end = sim.now() + ARRIVED_WITHIN + HEALED_WITHIN;
+        let end = sim.now() + ARRIVED_WITHIN + within;
         run_seen(sim, end, see);
-        sim.assert_converges(HEALED_WITHIN)?;
+        sim.assert_converges(within)?;
         sim.check_arrivals(ARRIVED_WITHIN);
         sim.check_answers();
         if self.quiet {

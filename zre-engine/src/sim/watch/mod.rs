@@ -136,23 +136,24 @@ pub(super) struct Watch {
     curve: Curve,
     /// Peers that had no room for a message, by who was told so: ROOM or EXIT is to come.
     full: BTreeSet<(usize, PeerId)>,
-    /// How many nodes are yet to start for the first time.
+    /// How many nodes and hubs are yet to start for the first time.
     unborn: usize,
 }
 
 impl Watch {
-    pub(super) fn new(nodes: usize, keep_going: bool) -> Self {
+    pub(super) fn new(nodes: usize, hubs: usize, keep_going: bool) -> Self {
         Self {
             keep_going,
             violations: Vec::new(),
             said: BTreeSet::new(),
             totals: Totals::default(),
-            cluster: Cluster::of(nodes),
+            // A hub is never born: it has no view, and nobody is to see it.
+            cluster: Cluster::of(nodes + hubs),
             ledger: Ledger::default(),
-            excuses: Excuses::of(nodes),
+            excuses: Excuses::of(nodes + hubs),
             curve: Curve::of(nodes),
             full: BTreeSet::new(),
-            unborn: nodes,
+            unborn: nodes + hubs,
         }
     }
 
