@@ -86,8 +86,15 @@ impl Node {
         }
     }
 
+    /// How well we know as a hub where a node is: at first hand if it is a client of ours. What our own hubs know at first hand,
+    /// we have from them: else our clients would vouch to one hub for what it has from another, and that from it.
+    pub(super) fn hand_of_hub(&self, key: PeerId) -> Hand {
+        let is_client = |teller| self.gossip.clients.contains_key(&teller);
+        if self.gossip.table.is_told_first_hand(key, is_client) { Hand::First } else { Hand::Second }
+    }
+
     pub(super) fn publish_to_client(&mut self, client: ConnId, key: PeerId) {
-        let ttl = if self.gossip.table.hand(key) == Some(Hand::First) { 0 } else { SECOND_HAND };
+        let ttl = if self.hand_of_hub(key) == Hand::First { 0 } else { SECOND_HAND };
         self.publish(client, key, ttl);
     }
 }

@@ -137,7 +137,8 @@ impl Node {
         }
         let hand = if tuple.ttl == 0 { Hand::First } else { Hand::Second };
         let until = (!ours && tuple.ttl > 0).then(|| now + Duration::from_millis(tuple.ttl.into()));
-        let before = self.gossip.table.hand(key);
+        let hands = |node: &Self| (node.gossip.table.hand(key), node.hand_of_hub(key));
+        let before = hands(self);
         let most = self.config.limits.tuples;
         match self.gossip.table.tell((teller, hand), key, tuple.value.clone(), until, most) {
             Told::New => {
@@ -153,8 +154,9 @@ impl Node {
                     _ => self.seek_no_more(key),
                 }
             }
-            Told::Known if before != self.gossip.table.hand(key) => self.spread(key),
-            Told::Known => {}
+            Told::Known if before != hands(self) => self.spread(key),
+            // Where somebody still knows it at first hand, that may be a hub that has it from us.
+            Told::Known => self.tell_hubs(key),
             Told::Refused => {
                 self.statistics.gossip_refused += 1;
                 complain!(self, "gossip: {key} is not remembered, for as many nodes are known as the limit allows");
@@ -180,8 +182,8 @@ impl Node {
         if !self.gossip.table.is_told(key) {
             return;
         }
-        // Of interest to those who look at how well it is known.
-        let ours: Vec<_> = self.clients_of_ours().filter(|client| !self.gossip.table.tells(*client, key)).collect();
+        // Of interest to those who look at how well it is known: also to those who tell it, for they tell it other hubs too.
+        let ours: Vec<_> = self.clients_of_ours().collect();
         ours.into_iter().for_each(|client| self.publish_to_client(client, key));
     }
 

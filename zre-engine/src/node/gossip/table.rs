@@ -77,6 +77,12 @@ impl Table {
         self.entries.get(&key).is_some_and(|entry| entry.tellers.iter().any(vouches))
     }
 
+    /// Whether one of these tells a tuple at first hand.
+    pub(super) fn is_told_first_hand(&self, key: PeerId, among: impl Fn(ConnId) -> bool) -> bool {
+        let entry = self.entries.get(&key);
+        entry.is_some_and(|entry| entry.tellers.iter().any(|(teller, hand)| *hand == Hand::First && among(*teller)))
+    }
+
     /// Whether anybody tells a tuple now.
     pub(super) fn is_told(&self, key: PeerId) -> bool {
         self.entries.get(&key).is_some_and(|entry| !entry.tellers.is_empty())
