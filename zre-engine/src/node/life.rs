@@ -179,7 +179,7 @@ impl Node {
     fn enter(&mut self, id: ConnId, peer_id: PeerId, endpoint: Address, introduction: Introduction) {
         let now = self.now;
         let Some(conn) = self.conns.get(id) else { return };
-        let (number, host) = (conn.number, conn.remote.ip());
+        let (number, host, ours) = (conn.number, conn.remote.ip(), conn.ours);
         if self.peers.get(&peer_id).is_none() {
             self.introduce(peer_id, endpoint.clone());
         }
@@ -208,6 +208,8 @@ impl Node {
         }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.ready = true;
+        // Before its groups: it is to be told of the election in each of them.
+        peer.is_ours(ours);
         peer.elsewhere = None;
         peer.since = now;
         peer.name = introduction.name;
