@@ -1,5 +1,7 @@
 //! Nodes that find each other by other means than beacons: over hubs, which die and come back, and because they were told.
 
+use serde_json::Value;
+use std::collections::BTreeMap;
 use zre_engine::sim::{Discovery, Identity, Network, Plan, Scenario, Sim, Trial, secs};
 use zre_tests::seeds::explore_seeds;
 
@@ -54,6 +56,8 @@ fn nodes_behind_different_hubs_meet_over_a_node_that_has_both() {
     sim.kill(7);
     sim.assert_converges(secs(2));
     sim.kill(6);
+    // What a hub was told by a node that is gone holds for half a minute.
+    sim.run_for(secs(35));
     sim.restart(0, Identity::New);
     sim.run_for(secs(90));
     assert_eq!(sim.node(0).peers().count(), 2, "those behind its own hub");
@@ -62,18 +66,38 @@ fn nodes_behind_different_hubs_meet_over_a_node_that_has_both() {
 }
 
 #[test]
-fn a_node_that_died_is_not_told_to_newcomers_after_a_minute() {
-    let mut sim = gossiping(5, 4, Plan::Gossip { hubs: 2 });
-    sim.assert_converges(secs(2));
-    sim.crash(1);
-    sim.run_for(secs(65));
-    let connects = sim.totals().connects;
-    sim.restart(0, Identity::New);
-    sim.assert_converges(secs(2));
-    sim.run_for(secs(20));
-    // To its hub, to two peers, and they to it.
-    assert_eq!(sim.totals().connects - connects, 5);
-    assert!([0, 2, 3].iter().all(|node| sim.node(*node).statistics().tuples == 2));
+fn a_node_that_died_is_forgotten_by_all_after_a_minute() {
+    for plan in [Plan::Gossip { hubs: 1 }, Plan::Gossip { hubs: 3 }] {
+        let mut sim = gossiping(5, 6, plan);
+        sim.assert_converges(secs(2));
+        sim.crash(1);
+        sim.run_for(secs(65));
+        let tuples = |machine: usize| sim.node(machine).statistics().tuples;
+        assert!((6..6 + plan.hubs()).all(|hub| tuples(hub) == 5), "{plan:?}");
+        assert!([0, 2, 3, 4, 5].iter().all(|node| tuples(*node) == 4), "{plan:?}");
+        // Nobody tries to reach it any more.
+        sim.assert_quiet(secs(60));
+    }
+}
+
+/// A node that gossips with both tells each what it has from the other: they must not keep each other believing.
+#[test]
+fn two_hubs_that_share_clients_forget_a_node_that_died() {
+    let discovery = |machine| if machine < 4 { Discovery::gossip([4, 5]) } else { Discovery::gossip(4) };
+    for seed in 0..20 {
+        for mixed in [false, true] {
+            let mut sim = if mixed {
+                gossiping(seed, 8, Plan::Mixed { hubs: 1 })
+            } else {
+                Sim::builder(seed).nodes(4, |_| ()).hubs(2).discovery(discovery).network(Network::wifi()).build()
+            };
+            sim.assert_converges(secs(5));
+            sim.crash(3);
+            sim.run_for(secs(100));
+            let hub = sim.hub(0);
+            assert_eq!(sim.node(hub).statistics().tuples, 3, "seed {seed}, mixed: {mixed}");
+        }
+    }
 }
 
 #[test]
@@ -122,4 +146,47 @@ fn a_plan_is_part_of_a_scenario() {
     assert_eq!(Scenario::from_json(&with("")).expect("as it was before").discovery, Plan::Beacons);
     assert!(Scenario::from_json(&with(r#","discovery":{"gossip":{"hubs":65}}"#)).is_err());
     assert!(Scenario::from_json(&with(r#","discovery":"magic""#)).is_err());
+}
+
+#[test]
+fn a_trace_tells_gossip_from_what_peers_say() {
+    let mut sim = Sim::builder(11)
+        .nodes(2, |_| ())
+        .hubs(1)
+        .discovery(|_| Discovery::gossip(2))
+        .network(Network::lan())
+        .trace(true)
+        .build();
+    sim.assert_converges(secs(2));
+    sim.run_for(secs(2));
+    let (trace, hub) = (sim.trace().expect("asked for"), sim.hub(0));
+    let mut text = Vec::new();
+    trace.write_jsonl(&mut text).expect("memory");
+    let lines = text.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
+    let lines: Vec<Value> = lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect();
+    assert_eq!(lines.iter().filter(|line| line["what"] == "start" && line["name"] == "hub-0").count(), 1);
+    let held = |line: &Value| line["holds"].as_array().cloned().unwrap_or_default();
+    let mut gossip: BTreeMap<String, u64> = BTreeMap::new();
+    for line in &lines {
+        let at_hub =
+            [&line["from"], &line["to"]].iter().any(|end| end.as_str().is_some_and(|end| end.ends_with(":5671")));
+        for item in held(line) {
+            assert!(item["broken"].is_null(), "{line}");
+            assert!(at_hub || item["gossip"].is_null(), "peers do not gossip with each other: {line}");
+            assert!(!at_hub || item["message"].is_null(), "peers do not meet at the hub: {line}");
+            if let Some(name) = item["gossip"].as_str() {
+                *gossip.entry(name.to_owned()).or_default() += 1;
+            }
+            if item["gossip"] == "PUBLISH" {
+                assert!(item["key"] == sim.id(0).to_string() || item["key"] == sim.id(1).to_string());
+                assert!(item["value"].as_str().is_some_and(|value| value.starts_with("tcp://10.0.0.")));
+            }
+        }
+    }
+    assert_eq!((gossip["HELLO"], gossip["PING"]), (2, gossip["PONG"]));
+    assert!(gossip["PING"] >= 12 && gossip["PUBLISH"] >= 5, "{gossip:?}");
+    assert!(lines.iter().any(|line| line["node"] == hub && line["what"] == "segment"));
+    let mut capture = Vec::new();
+    trace.write_pcap(&mut capture).expect("memory");
+    assert!(capture.len() > 1_000);
 }

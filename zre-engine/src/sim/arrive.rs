@@ -36,7 +36,8 @@ impl<A: App> Sim<A> {
         match packet {
             Packet::Boot => {}
             Packet::Datagram { from, data } => {
-                if self.hosts[node].state == State::Up && self.hosts[node].linked && self.hosts[node].discovery.beacons {
+                if self.hosts[node].state == State::Up && self.hosts[node].linked && self.hosts[node].discovery.beacons
+                {
                     let from = SocketAddr::V4(SocketAddrV4::new(from, BEACONS));
                     self.tell(node, Call::Datagram(from, data));
                 }

@@ -44,6 +44,7 @@ pub struct Builder<A> {
     discover: Discover,
     network: Network,
     hubs: usize,
+    contest: Vec<String>,
     hostile: usize,
     start_within: Duration,
     drain: Drain,
@@ -62,6 +63,7 @@ impl Builder<()> {
             discover: Box::new(|_| Discovery::beacons()),
             network: Network::default(),
             hubs: 0,
+            contest: Vec::new(),
             hostile: 0,
             start_within: Duration::from_millis(100),
             drain: Drain::default(),
@@ -89,6 +91,7 @@ impl<A: App> Builder<A> {
             discover: self.discover,
             network: self.network,
             hubs: self.hubs,
+            contest: self.contest,
             hostile: self.hostile,
             start_within: self.start_within,
             drain: self.drain,
@@ -128,6 +131,25 @@ impl<A: App> Builder<A> {
     /// Default by beacons. [`Plan::of`](super::Plan::of) has some for whole clusters.
     pub fn discovery(mut self, discover: impl Fn(usize) -> Discovery + 'static) -> Self {
         self.discover = Box::new(discover);
+        self
+    }
+
+    /// Every node joins this group when it starts, and wants to lead it ([`Sim::assert_led`]).
+    ///
+    /// ```
+    /// use zre_engine::sim::{Network, Sim, secs};
+    ///
+    /// let mut sim = Sim::builder(1).nodes(5, |_| ()).contest("crew").network(Network::lan()).build();
+    /// sim.assert_converges(secs(2));
+    /// sim.assert_led(secs(3));
+    /// let first = (0..5).min_by_key(|node| sim.id(*node)).unwrap();
+    /// assert_eq!(sim.node(4).leader("crew"), Some(sim.id(first)));
+    ///
+    /// sim.kill(first);
+    /// sim.assert_led(secs(3));
+    /// ```
+    pub fn contest(mut self, group: &str) -> Self {
+        self.contest.push(group.to_owned());
         self
     }
 
@@ -206,6 +228,7 @@ impl<A: App> Builder<A> {
             checks: Vec::new(),
             make: self.make,
             configure: self.configure,
+            contest: self.contest,
         };
         let discoveries: Vec<_> = (0..hosts)
             .map(|machine| match (self.discover)(machine) {

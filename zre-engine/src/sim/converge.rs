@@ -94,8 +94,9 @@ impl<A: App> Sim<A> {
         let asked = with_beacons * rounds(13_000) + (pairs - with_beacons) * rounds(4_500);
         // And a PING and its answer for each hub of each.
         let gossip = self.clients().count() as u64 * rounds(300);
-        // The back-off has had a minute to grow.
-        let sought = self.sought_in_vain().count() as u64 * rounds(11_000);
+        // The back-off has had a minute to grow; for hubs it is shorter.
+        let sought =
+            self.sought_in_vain().count() as u64 * rounds(11_000) + self.hubs_in_vain().count() as u64 * rounds(4_500);
         let (segments, octets) = (now.segments - before.segments, now.octets - before.octets);
         let mut wrong = Vec::new();
         if now.events != before.events {
@@ -125,6 +126,12 @@ impl<A: App> Sim<A> {
         pairs.filter(move |(_, hub)| is_hub(*hub) && self.running().any(|machine| machine == *hub))
     }
 
+    /// All who gossip with a hub, and that hub, where it does not run.
+    fn hubs_in_vain(&self) -> impl Iterator<Item = (usize, usize)> {
+        let pairs = self.running().flat_map(|client| self.hubs_of(client).into_iter().map(move |hub| (client, hub)));
+        pairs.filter(|(_, hub)| !self.running().any(|machine| machine == *hub))
+    }
+
     /// All who look for a node, and that node, where it does not run.
     fn sought_in_vain(&self) -> impl Iterator<Item = (usize, usize)> {
         let pairs = self.running().flat_map(|seeker| self.told_to(seeker).into_iter().map(move |peer| (seeker, peer)));
@@ -138,7 +145,7 @@ impl<A: App> Sim<A> {
             .collect();
         self.clients().for_each(|(client, hub)| [client, hub].into_iter().for_each(|end| expected[end] += 1));
         let mut tried = vec![0; self.hosts.len()];
-        self.sought_in_vain().for_each(|(seeker, _)| tried[seeker] += 1);
+        self.sought_in_vain().chain(self.hubs_in_vain()).for_each(|(seeker, _)| tried[seeker] += 1);
         let mut ends = vec![0; self.hosts.len()];
         for (_, wire) in self.wires.iter() {
             let open = wire.ends.iter().filter(|end| end.phase == Phase::Open);
@@ -176,6 +183,31 @@ impl<A: App> Sim<A> {
             }
         }
         self.heed();
+    }
+
+    /// Whether in each group that somebody wants to lead all know the same leader, and the right one; it may take a moment
+    /// to elect it.
+    ///
+    /// # Panics
+    ///
+    /// When it is not so (unless [`Builder::keep_going`](super::Builder::keep_going)).
+    pub fn assert_led(&mut self, within: Duration) -> Option<Duration> {
+        let begin = self.now;
+        if self.run_until(within, |sim| sim.misled().next().is_none()) {
+            return Some(Duration::from_nanos(self.now - begin));
+        }
+        let misled: Vec<_> = self.misled().collect();
+        for (node, what) in misled {
+            self.violated(Rule::Leader, Some(node), format!("not after {within:?}: {what}"));
+        }
+        self.heed();
+        None
+    }
+
+    fn misled(&self) -> impl Iterator<Item = (usize, String)> {
+        let contested = self.watch.contested();
+        let running = self.living().filter(|node| !self.hosts[*node].stopped);
+        running.filter_map(move |node| Some((node, self.watch.misled(node, &self.hosts[node].node, &contested)?)))
     }
 
     /// What waits in a node is within its limits, and it has seen no peer break a rule.

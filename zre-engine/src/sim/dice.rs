@@ -25,6 +25,7 @@ pub(super) enum Topic {
     Hostile,
     Siege,
     Discovery,
+    Election,
 }
 
 /// The answers to one question, one after the other.

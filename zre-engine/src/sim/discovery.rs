@@ -176,7 +176,6 @@ impl<A: App> Sim<A> {
             self.tell(machine, Call::RequirePeer(None, at));
         }
     }
-
 }
 
 impl<A> Sim<A> {

@@ -408,8 +408,16 @@ impl<A: App> Sim<A> {
         }
         self.tell_whom_to_find(node);
         self.tell(node, Call::Start);
+        let groups = if self.is_hub(node) { Vec::new() } else { self.contest.clone() };
         let host = &mut self.hosts[node];
         let own = host.clock.own(self.now);
+        for group in groups {
+            host.runner.call(&mut host.node, own, |_, cx| {
+                // A name that is too long is refused, and nobody is in the group.
+                let _ = cx.join(&group);
+                let _ = cx.set_contest_in_group(&group);
+            });
+        }
         host.runner.start(&mut host.node, own);
         self.after_app(node);
     }

@@ -1,8 +1,8 @@
 //! The life of one node, written down call by call: it can be lived again alone, without the cluster.
 
 use crate::{
-    AcceptError, Address, Config, ConfigError, ConnId, DiscoveryError, Input, InputError, Instant, IoCause, LinkId, ListenerId,
-    ListenerKind, Node, PeerId, SendError, app::Deed, content::Content,
+    AcceptError, Address, Config, ConfigError, ConnId, DiscoveryError, Input, InputError, Instant, IoCause, LinkId,
+    ListenerId, ListenerKind, Node, PeerId, SendError, app::Deed, content::Content,
 };
 use bytes::Bytes;
 use std::{
@@ -57,6 +57,8 @@ pub enum Call {
     Join(Arc<str>),
     /// [`Node::leave`].
     Leave(Arc<str>),
+    /// [`Node::set_contest_in_group`].
+    Contest(Arc<str>),
     /// [`Node::whisper`].
     Whisper(PeerId, Content),
     /// [`Node::shout`].
@@ -108,6 +110,7 @@ impl Call {
             Self::RequirePeer(peer, at) => drop(node.require_peer(now, *peer, at.clone())?),
             Self::Join(group) => drop(node.join(now, group)?),
             Self::Leave(group) => drop(node.leave(now, group)?),
+            Self::Contest(group) => drop(node.set_contest_in_group(now, group)?),
             Self::Whisper(peer, content) => node.whisper(now, *peer, content.clone())?,
             Self::Shout(group, content) => drop(node.shout(now, group, content.clone())?),
             Self::SetHeader(name, value) => node.set_header(name, value)?,
@@ -145,6 +148,8 @@ impl From<Deed> for Call {
         match deed {
             Deed::Join { group, .. } => Self::Join(group),
             Deed::Leave { group, .. } => Self::Leave(group),
+            Deed::Contest { group, .. } => Self::Contest(group),
+            Deed::RequirePeer(peer, at) => Self::RequirePeer(peer, at),
             Deed::Whisper { peer, content, .. } => Self::Whisper(peer, content),
             Deed::Shout { group, content, .. } => Self::Shout(group, content),
             Deed::SetHeader(name, value) => Self::SetHeader(name, value),

@@ -44,6 +44,7 @@
 //! | [`App`] | your program: it is called at its start, for events and for its timers, and answers through a [`Cx`]. `zre_mio::run` runs the same over real sockets |
 //! | [`Sim`] | the cluster: run it for a time, make things go wrong, look at nodes and applications |
 //! | [`Network`] | how long things take and what is lost, torn and stalled; presets `lan`, `wifi`, `wan`, `hostile` |
+//! | [`Builder::contest`], [`Sim::assert_led`] | groups in which a leader is elected |
 //! | [`Builder::discovery`], [`Builder::hubs`] | how nodes find each other: by beacons, by gossip over hubs, or because they were told |
 //! | [`Builder::hostile`] | machines on which somebody means ill: forged beacons and HELLOs, floods, stalls, nonsense |
 //! | [`Scenario`] | a run as data: in JSON, from a seed, from proptest, from a fuzzer |
@@ -58,12 +59,13 @@
 //! - Messages of one sender come in the order in which it sent them, none twice and none left out, from its ENTER to its
 //!   EXIT.
 //! - ENTER and EXIT of a peer alternate; JOIN, LEAVE and messages come in between; nothing comes about the node itself.
-//! - A shout reaches only those who are in its group.
+//! - A shout reaches only those who are in its group. Who leads a group is in it.
 //! - Nobody goes, as others see it, without a reason: its process ended, it slept, or the network between the two failed.
 //! - What waits in a node is bounded, in clusters of up to 64 nodes (to look costs time).
 //! - The engine keeps its contract: no errors for a driver that makes no mistake, deadlines that move on.
 //!
-//! [`Sim::assert_converges`] adds that every view becomes exact, [`Sim::assert_quiet`] that a quiet cluster is quiet, and
+//! [`Sim::assert_converges`] adds that every view becomes exact, [`Sim::assert_led`] that each group that somebody wants to
+//! lead has one leader, [`Sim::assert_quiet`] that a quiet cluster is quiet, and
 //! a [`Trial`] that what was sent has arrived and that no connection is left over. Yours are added by
 //! [`Sim::invariant`].
 //!
@@ -202,6 +204,8 @@ pub struct Sim<A> {
     checks: Vec<(String, Option<Check<A>>)>,
     make: Make<A>,
     configure: Configure,
+    /// Groups that every node joins and wants to lead.
+    contest: Vec<String>,
 }
 
 impl Sim<()> {

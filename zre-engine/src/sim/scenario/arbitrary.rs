@@ -33,6 +33,6 @@ impl<'a> Arbitrary<'a> for Scenario {
             7 => Plan::Mixed { hubs: 1 },
             _ => Plan::Beacons,
         };
-        Ok(Self { seed, nodes, hostile, discovery, network, operations, duration: Duration::ZERO })
+        Ok(Self { seed, nodes, hostile, discovery, contest: Vec::new(), network, operations, duration: Duration::ZERO })
     }
 }

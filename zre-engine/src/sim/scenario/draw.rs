@@ -120,8 +120,10 @@ pub(super) fn swarm(seed: u64) -> Scenario {
     let mut operations: Vec<_> = (0..count).map(|_| operation(&mut dice, nodes, span, kinds)).collect();
     let (discovery, trouble) = discovery(seed, nodes, span);
     operations.extend(trouble);
+    let (contest, candidacies) = elections(seed, nodes, span);
+    operations.extend(candidacies);
     operations.sort_by_key(|operation| operation.at);
-    Scenario { seed, nodes, hostile: 0, discovery, network, operations, duration: Duration::ZERO }
+    Scenario { seed, nodes, hostile: 0, discovery, contest, network, operations, duration: Duration::ZERO }
 }
 
 /// How the nodes of a swarm find each other, and what becomes of its hubs.
@@ -163,6 +165,8 @@ pub(super) fn siege(seed: u64) -> Scenario {
     scenario.hostile = 1 + dice.index(8);
     // They hear of nodes by their beacons.
     scenario.discovery = Plan::Beacons;
+    scenario.contest.clear();
+    scenario.operations.retain(|operation| !matches!(operation.what, Op::Contest { .. }));
     if dice.flip() {
         // Nothing else goes wrong, so nothing is an excuse.
         scenario.operations.retain(|operation| operation.what.is_daily());
@@ -170,6 +174,25 @@ pub(super) fn siege(seed: u64) -> Scenario {
     }
     scenario.duration = scenario.duration.max(Duration::from_secs(20));
     scenario
+}
+
+/// Who wants to lead which groups in a swarm: all from the start, or some of them some time.
+fn elections(seed: u64, nodes: usize, span: u64) -> (Vec<String>, Vec<Operation>) {
+    let mut dice = Dice::new(seed, Topic::Election, [0; 3]);
+    let group = GROUPS[dice.index(GROUPS.len())].to_owned();
+    match dice.below(6) {
+        0 => (vec![group], Vec::new()),
+        1 => {
+            let count = 1 + dice.index(2 * nodes);
+            let some = (0..count).map(|_| {
+                let group = GROUPS[dice.index(GROUPS.len())].to_owned();
+                let what = Op::Contest { node: dice.index(nodes), group };
+                Operation { at: millis(dice.below(span)), what }
+            });
+            (Vec::new(), some.collect())
+        }
+        _ => (Vec::new(), Vec::new()),
+    }
 }
 
 /// One of the presets, with only some of its faults.

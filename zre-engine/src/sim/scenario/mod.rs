@@ -61,6 +61,9 @@ pub struct Scenario {
     /// How the nodes find each other. Hubs are numbered after the nodes, so that operations can be about them.
     #[serde(default, skip_serializing_if = "is_by_beacons")]
     pub discovery: Plan,
+    /// Groups that every node joins when it starts, and wants to lead ([`Builder::contest`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contest: Vec<String>,
     /// What the network is like until it is healed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub network: Network,
@@ -86,18 +89,19 @@ impl Scenario {
     /// Nodes on a fast network, to which nothing happens.
     pub fn new(seed: u64, nodes: usize) -> Self {
         let (network, operations) = (Network::default(), Vec::new());
-        Self { seed, nodes, hostile: 0, discovery: Plan::Beacons, network, operations, duration: Duration::ZERO }
+        let (discovery, contest) = (Plan::Beacons, Vec::new());
+        Self { seed, nodes, hostile: 0, discovery, contest, network, operations, duration: Duration::ZERO }
     }
 
     /// A scenario of 5 to 12 nodes that follows from a seed. Each seed turns on some of the faults and leaves the others out
     /// (a swarm), for what happens all the time hides what happens rarely. In one of four the nodes find each other by other
-    /// means than beacons.
+    /// means than beacons, and in one of three they elect leaders.
     pub fn swarm(seed: u64) -> Self {
         draw::swarm(seed)
     }
 
     /// A swarm under siege: the nodes of [`swarm`](Self::swarm), or in every other case nodes to which nothing else happens,
-    /// and 1 to 8 hostile machines. All of them beacon.
+    /// and 1 to 8 hostile machines. All of them beacon, and nobody elects leaders.
     pub fn siege(seed: u64) -> Self {
         draw::siege(seed)
     }

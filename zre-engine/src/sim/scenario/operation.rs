@@ -50,6 +50,8 @@ pub enum Op {
     Join { node: usize, group: String },
     /// A node leaves a group.
     Leave { node: usize, group: String },
+    /// A node wants to lead a group from now on, whenever it is in it.
+    Contest { node: usize, group: String },
     /// A node sends another a message of so many octets.
     Whisper { node: usize, to: usize, octets: usize },
     /// A node sends a group a message of so many octets.
@@ -107,6 +109,7 @@ impl Op {
         match self {
             Self::Join { node, .. }
             | Self::Leave { node, .. }
+            | Self::Contest { node, .. }
             | Self::Shout { node, .. }
             | Self::Crash { node }
             | Self::Kill { node }
@@ -145,6 +148,7 @@ impl Op {
         match self {
             Self::Join { node, .. }
             | Self::Leave { node, .. }
+            | Self::Contest { node, .. }
             | Self::Shout { node, .. }
             | Self::Crash { node }
             | Self::Kill { node }
@@ -180,6 +184,7 @@ impl Op {
         match self {
             Self::Join { .. }
             | Self::Leave { .. }
+            | Self::Contest { .. }
             | Self::Whisper { .. }
             | Self::Shout { .. }
             | Self::Flood { .. }
@@ -225,6 +230,7 @@ impl Op {
         sim.with(node, |_, cx| match (self, peer) {
             (Self::Join { group, .. }, _) => drop(cx.join(group)),
             (Self::Leave { group, .. }, _) => drop(cx.leave(group)),
+            (Self::Contest { group, .. }, _) => drop(cx.set_contest_in_group(group)),
             (Self::Shout { group, octets, .. }, _) => drop(cx.shout(group, content(number, 0, *octets))),
             (Self::Whisper { octets, .. }, Some(peer)) => drop(cx.whisper(peer, content(number, 0, *octets))),
             (Self::Flood { messages, octets, .. }, Some(peer)) => {

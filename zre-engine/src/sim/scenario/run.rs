@@ -30,6 +30,9 @@ const FOUND_WITHIN: Duration = secs(100);
 /// The time after which what was sent must have arrived, on a network that is well.
 const ARRIVED_WITHIN: Duration = secs(15);
 
+/// How long an election may take once its voters see each other.
+const ELECTED_WITHIN: Duration = secs(5);
+
 /// How long a healed cluster is watched for being quiet: long enough for every silence to be asked about twice.
 const QUIET: Duration = secs(50);
 
@@ -162,7 +165,7 @@ impl<A: App + 'static> Trial<A> {
     pub fn build(&self, scenario: &Scenario) -> Sim<A> {
         let (make, configure) = (self.make.clone(), self.configure.clone());
         let (plan, nodes) = (scenario.discovery, scenario.nodes);
-        let mut sim = Sim::builder(scenario.seed)
+        let mut builder = Sim::builder(scenario.seed)
             .nodes(scenario.nodes, move |node| make(node))
             .config(move |node, config| configure(node, config))
             .hubs(plan.hubs())
@@ -172,15 +175,18 @@ impl<A: App + 'static> Trial<A> {
             .trace(self.trace)
             .record_lives(self.lives)
             .drain(self.drain)
-            .keep_going(true)
-            .build();
+            .keep_going(true);
+        for group in &scenario.contest {
+            builder = builder.contest(group);
+        }
+        let mut sim = builder.build();
         (self.prepare)(&mut sim);
         sim
     }
 
     /// Runs a scenario: first its operations, in which no invariant may be violated; then all is healed, hubs that are down
     /// start again, and within 50 s (100 s, where other things than beacons lead nodes to each other) every view must be
-    /// exact; then what was sent must have arrived.
+    /// exact; then each group that somebody wants to lead must have one leader, and what was sent must have arrived.
     pub fn run(&self, scenario: &Scenario) -> Report {
         self.run_seen(scenario, |_| ())
     }
@@ -236,6 +242,7 @@ impl<A: App + 'static> Trial<A> {
         let end = sim.now() + ARRIVED_WITHIN + within;
         run_seen(sim, end, see);
         sim.assert_converges(within)?;
+        sim.assert_led(ELECTED_WITHIN);
         sim.check_arrivals(ARRIVED_WITHIN);
         sim.check_answers();
         if self.quiet {

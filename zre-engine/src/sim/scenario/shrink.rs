@@ -32,6 +32,7 @@ pub fn shrink(scenario: &Scenario, run: impl Fn(&Scenario) -> Report) -> Option<
         search.nodes();
         search.hostile();
         search.discovery();
+        search.attempt(|scenario| scenario.contest.clear());
         search.network();
         search.times();
         if search.best.scenario == before || search.runs >= RUNS {
