@@ -1,7 +1,7 @@
 //! What is said in an election, and when it is over.
 
 use super::{Ballot, Kind, Node};
-use crate::{id::PeerId, log::log, time::Instant};
+use crate::{id::PeerId, log::log, planted::Planted, time::Instant};
 use alloc::{format, sync::Arc, vec::Vec};
 use core::time::Duration;
 use zre_proto::{Text, message::Body};
@@ -154,7 +154,7 @@ impl Node {
             return;
         }
         let body = Body::Leader { group: Text::from(&**group), leader: Text::from(format!("{leader}")) };
-        let said = self.send_unless_full(peer, &body);
+        let said = self.planted_now(Planted::LoseLeader, 2) || self.send_unless_full(peer, &body);
         self.elections.ballots.get_mut(group).into_iter().for_each(|ballot| ballot.link(peer).leader_sent = said);
     }
 

@@ -17,6 +17,7 @@ use crate::{
         grumble::complain,
         timers::{Clock, Timer},
     },
+    planted::Planted,
     time::Instant,
     zmtp::Connection,
 };
@@ -166,6 +167,9 @@ impl Node {
         self.gossip.hubs[index].hello = self.now;
         self.gossip.hubs[index].published.clear();
         self.say(conn, &Message::Hello);
+        if self.planted(Planted::PublishOnce) && self.gossip.table.len() > 0 {
+            return;
+        }
         self.publish_me(conn, 0);
         let table = &self.gossip.table;
         let for_it = |key: &PeerId| table.is_vouched_for(*key, conn) && !table.tells(conn, *key);

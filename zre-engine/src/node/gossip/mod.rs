@@ -26,6 +26,7 @@ use crate::{
     error::CloseReason,
     id::{ConnId, PeerId},
     log::log,
+    planted::Planted,
 };
 use alloc::{collections::BTreeMap, format, vec::Vec};
 use bytes::{Bytes, BytesMut};
@@ -204,7 +205,7 @@ impl Node {
     /// Nobody has told a tuple for a while.
     pub(super) fn serve_gossip(&mut self) {
         while let Some(key) = self.gossip.table.due(self.now) {
-            if self.peers.get(&key).is_some_and(|peer| peer.ready) {
+            if self.peers.get(&key).is_some_and(|peer| peer.ready) || self.planted(Planted::KeepTuples) {
                 // It is there, whoever tells so.
                 self.gossip.table.extend(key, HOLDS, self.now);
             } else {
