@@ -138,7 +138,11 @@ impl Node {
         }
         let hand = if tuple.ttl == 0 { Hand::First } else { Hand::Second };
         let until = (!ours && tuple.ttl > 0).then(|| now + Duration::from_millis(tuple.ttl.into()));
-        let hands = |node: &Self| (node.gossip.table.hand(key), node.hand_of_hub(key));
+        // Where nobody told it any more, those who were told before were not told that.
+        let hands = |node: &Self| {
+            let table = &node.gossip.table;
+            (table.is_told(key), table.hand(key), node.hand_of_hub(key))
+        };
         let before = hands(self);
         let most = self.config.limits.tuples;
         match self.gossip.table.tell((teller, hand), key, tuple.value.clone(), until, most) {
