@@ -227,13 +227,14 @@ impl Node {
         let out = peer.out;
         log!(info, "ENTER {name:?} ({peer_id}) at {endpoint}");
         self.emit(Event::Enter { peer: peer_id, name, headers, endpoint: endpoint.clone() });
-        let known = self.planted(Planted::ForgetGroupsOfHello) && out != Out::Waiting { until: now };
-        for group in introduction.groups.iter().filter(|_| !known) {
-            self.set_member(peer_id, group, true);
-        }
+        // Before its groups: what is said to it about them must not go there.
         if elsewhere && let Some(astray) = out.conn() {
             self.close(astray, CloseReason::Abandoned);
             self.wait_to_connect(peer_id);
+        }
+        let known = self.planted(Planted::ForgetGroupsOfHello) && out != Out::Waiting { until: now };
+        for group in introduction.groups.iter().filter(|_| !known) {
+            self.set_member(peer_id, group, true);
         }
         self.claim_place(peer_id, &endpoint);
         match self.peers.get(&peer_id).map(|peer| peer.out) {
