@@ -139,7 +139,7 @@ impl Plan {
             Self::Gossip { .. } if machine % 3 == 2 => Discovery::gossip(hubs),
             Self::Gossip { .. } => Discovery::gossip(one),
             Self::Peers => Discovery::peers(0..machine),
-            Self::Mixed { .. } if machine % 2 == 0 => Discovery::beacons(),
+            Self::Mixed { .. } if machine.is_multiple_of(2) => Discovery::beacons(),
             Self::Mixed { .. } => {
                 let told = Discovery::peers((0..nodes).step_by(2).collect::<Vec<_>>());
                 match machine {
