@@ -171,14 +171,14 @@ impl Node {
                 ballot.links.iter_mut().filter(|(id, _)| **id != peer).for_each(|(_, link)| link.renew());
             }
         }
-        let leads = ballot.leader == Some(me) && ballot.vote == Some(me) && ballot.round.is_none();
+        let leads = ballot.leader == Some(me) && ballot.vote == Some(me);
         let link = ballot.link(peer);
         match kind {
             Kind::Ours if challenger == peer => link.asked = link.asked.saturating_add(1),
             Kind::Ours if challenger == me => {
                 link.waiting = link.waiting.saturating_sub(1);
                 if leads {
-                    // It took long to be for us, and has not believed us before.
+                    // It took long to be for us, and has not believed us before. Others may be in the same way.
                     link.leader_sent = false;
                 }
             }
@@ -195,7 +195,7 @@ impl Node {
             ballot.conceded = None;
         }
         if kind == Kind::Ours && challenger == me && leads {
-            ballot.round = Some(now);
+            ballot.round.get_or_insert(now);
         }
         self.vote(&group);
         if kind != Kind::Ours && !slowed {
