@@ -72,8 +72,8 @@ pub enum Planted {
     BelieveClaims,
     /// `gossip/client`: a hub that comes back, or comes later, is told HELLO and nothing more.
     PublishOnce,
-    /// `gossip/hub`: who says HELLO to a hub hears only of those that come later.
-    HideTable,
+    /// `gossip/client`: a hub that says nothing any more is waited for, for ever.
+    TrustHub,
     /// `gossip/mod`: a tuple that nobody tells any more is kept for ever.
     KeepTuples,
     /// `sought`: whoever has entered once is not looked for again.
@@ -122,7 +122,7 @@ impl Planted {
         Self::BelievePortZero,
         Self::BelieveClaims,
         Self::PublishOnce,
-        Self::HideTable,
+        Self::TrustHub,
         Self::KeepTuples,
         Self::SeekOnce,
         Self::StaleLeader,

@@ -130,8 +130,10 @@ impl Node {
         if self.phase != Phase::Running {
             return;
         }
+        let patient = self.planted(Planted::TrustHub);
         let Some(hub) = self.gossip.hubs.get_mut(index) else { return };
         match (hub.conn, hub.up) {
+            (Some(_), true) if patient && now >= hub.heard + SILENCE => hub.heard = now,
             (None, _) if now >= hub.since => return self.connect_to_hub(index),
             (Some(conn), false) if now >= hub.since + ATTEMPT => return self.fail(conn, CloseReason::Abandoned),
             (Some(conn), true) if now >= hub.heard + SILENCE => return self.fail(conn, CloseReason::HeartbeatTimeout),

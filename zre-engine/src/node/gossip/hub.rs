@@ -6,7 +6,6 @@ use crate::{
     id::{ConnId, PeerId},
     log::log,
     node::Node,
-    planted::Planted,
     zmtp::Connection,
 };
 use alloc::vec::Vec;
@@ -72,9 +71,6 @@ impl Node {
         });
         self.set_timer(id, deadline);
         self.publish_me(id, 0);
-        if self.planted(Planted::HideTable) {
-            return;
-        }
         let keys: Vec<_> = self.gossip.table.iter().map(|(key, ..)| key).collect();
         for key in keys {
             self.publish_to_client(id, key);
