@@ -38,7 +38,7 @@ pub enum Source {
     /// A node among stock peers.
     Script(Vec<Op>),
     /// A node of a cluster, whose number is taken modulo how many there are.
-    Cluster(Scenario, usize),
+    Cluster(Box<Scenario>, usize),
 }
 
 impl fmt::Debug for Source {
@@ -71,7 +71,7 @@ impl Origin {
 pub fn origin(troubles: usize) -> impl Strategy<Value = Origin> {
     let source = prop_oneof![
         vec(script::op(), 0..120).prop_map(Source::Script),
-        (any::<Scenario>(), 0usize..8).prop_map(|(scenario, node)| Source::Cluster(scenario, node)),
+        (any::<Scenario>(), 0usize..8).prop_map(|(scenario, node)| Source::Cluster(Box::new(scenario), node)),
     ];
     let part = prop_oneof![Just(u16::MAX), any::<u16>()];
     let troubles = prop_oneof![Just(Vec::new()), self::troubles(troubles)];

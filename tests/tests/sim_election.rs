@@ -27,9 +27,9 @@ fn one_leads_after_the_other() {
             let id = sim.id(leader);
             assert!(sim.living().all(|node| sim.node(node).leader(GROUP) == Some(id)));
             if leader.is_multiple_of(2) {
-                sim.kill(leader)
+                sim.kill(leader);
             } else {
-                sim.stop(leader)
+                sim.stop(leader);
             }
             sim.run_for(secs(2));
             sim.assert_led(secs(3));
