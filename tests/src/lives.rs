@@ -38,7 +38,7 @@ pub enum Source {
     /// A node among stock peers.
     Script(Vec<Op>),
     /// A node of a cluster, whose number is taken modulo how many there are.
-    Cluster(Scenario, usize),
+    Cluster(Box<Scenario>, usize),
 }
 
 impl fmt::Debug for Source {
@@ -71,7 +71,7 @@ impl Origin {
 pub fn origin(troubles: usize) -> impl Strategy<Value = Origin> {
     let source = prop_oneof![
         vec(script::op(), 0..120).prop_map(Source::Script),
-        (any::<Scenario>(), 0usize..8).prop_map(|(scenario, node)| Source::Cluster(scenario, node)),
+        (any::<Scenario>(), 0usize..8).prop_map(|(scenario, node)| Source::Cluster(Box::new(scenario), node)),
     ];
     let part = prop_oneof![Just(u16::MAX), any::<u16>()];
     let troubles = prop_oneof![Just(Vec::new()), self::troubles(troubles)];
@@ -310,7 +310,7 @@ impl Player {
 
     fn keep_account(&mut self, call: &Call, answer: &Result<Option<ConnId>, CallError>) {
         match (call, answer) {
-            (Call::Accept(..), Ok(Some(conn))) | (Call::Connected(conn, _), Ok(_)) => {
+            (Call::Accept(..) | Call::AcceptClient(..), Ok(Some(conn))) | (Call::Connected(conn, _), Ok(_)) => {
                 self.conns.entry(*conn).or_insert(false);
             }
             (Call::Closed(conn, _), _) => drop(self.conns.remove(conn)),
@@ -319,9 +319,13 @@ impl Player {
         let told = match call {
             Call::SetHeader(..) => false,
             // A call that makes no sense does so at any time.
-            Call::Join(_) | Call::Leave(_) | Call::Whisper(..) | Call::Shout(..) | Call::Disconnect(_) => {
-                answer.is_ok()
-            }
+            Call::Join(_)
+            | Call::Leave(_)
+            | Call::Contest(_)
+            | Call::Whisper(..)
+            | Call::Shout(..)
+            | Call::Disconnect(_) => answer.is_ok(),
+            Call::GossipConnect(_) | Call::RequirePeer(..) => answer.is_ok(),
             _ => true,
         };
         if told {
@@ -435,17 +439,25 @@ fn is_fair(call: &Call, answer: &Result<Option<ConnId>, CallError>) -> bool {
     match (call, error) {
         (Call::Received(..), CallError::Input(error)) => matches!(error, UnknownConnection | NotConnected),
         (Call::Datagram(..) | Call::LinkDown, CallError::Input(error)) => *error == UnknownLink,
-        (Call::Connected(..), CallError::Input(error)) => matches!(error, UnknownConnection | AlreadyConnected),
+        (Call::Connected(..) | Call::Resolved(..), CallError::Input(error)) => {
+            matches!(error, UnknownConnection | AlreadyConnected)
+        }
         (Call::Closed(..), CallError::Input(error)) => *error == UnknownConnection,
-        (Call::Listening(_), CallError::Input(error)) => *error == BadListener,
+        (Call::Listening(_) | Call::HubListening(_), CallError::Input(error)) => *error == BadListener,
         (Call::LinkUp(_), CallError::Input(error)) => *error == UnknownListener,
         (Call::Start, CallError::Input(error)) => matches!(error, AlreadyStarted | NoMailbox),
-        (Call::Accept(..), CallError::Accept(error)) => {
+        (Call::Accept(..) | Call::AcceptClient(..), CallError::Accept(error)) => {
             matches!(error, AcceptError::NotRunning | AcceptError::Full | AcceptError::Input(UnknownListener))
         }
         (Call::SetHeader(..), CallError::Config(_)) => true,
+        (Call::GossipConnect(_) | Call::RequirePeer(..), CallError::Discovery(_)) => true,
         (
-            Call::Join(_) | Call::Leave(_) | Call::Whisper(..) | Call::Shout(..) | Call::Disconnect(_),
+            Call::Join(_)
+            | Call::Leave(_)
+            | Call::Contest(_)
+            | Call::Whisper(..)
+            | Call::Shout(..)
+            | Call::Disconnect(_),
             CallError::Send(error),
         ) => !matches!(error, zre_engine::SendError::Input(_)),
         _ => false,
@@ -458,7 +470,7 @@ fn hear(here: &mut BTreeSet<PeerId>, event: &Event, last: Option<&Event>) {
     match event {
         Event::Enter { peer, .. } => assert!(here.insert(*peer), "a second ENTER of {peer}"),
         Event::Exit { peer, .. } => assert!(here.remove(peer), "an EXIT of {peer}, which had not entered"),
-        Event::Room { .. } | Event::IdentityConflict { .. } | Event::Stop => {}
+        Event::Room { .. } | Event::IdentityConflict { .. } | Event::Leader { .. } | Event::Stop => {}
         event => assert!(event.peer().is_some_and(|peer| here.contains(&peer)), "{event:?} of one who is not there"),
     }
 }

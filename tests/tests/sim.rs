@@ -94,6 +94,7 @@ fn the_seeds_of_a_swarm_violate_nothing() {
         "EXIT",
         "IDENTITY-CONFLICT",
         "JOIN",
+        "LEADER",
         "LEAVE",
         "ROOM",
         "SHOUT",

@@ -86,6 +86,23 @@ fn the_defaults_are_those_of_the_help() {
 }
 
 #[test]
+fn nodes_gossip_over_hubs_and_elect_a_leader() {
+    let options = ["--nodes", "6", "--hubs", "2", "--contest", "--duration", "5"];
+    let found = json(&options);
+    assert_eq!((&found["hubs"], &found["datagrams"], &found["events"]["ENTER"]), (&2.into(), &0.into(), &30.into()));
+    assert!(found["events"]["LEADER"].as_u64() >= Some(6) && found["violations"] == 0, "{found}");
+    let text = String::from_utf8(sim(&options).stdout).expect("text");
+    assert!(text.contains("6 nodes on lan, seed 1, by gossip over 2 hubs") && text.contains("LEADER"), "{text}");
+
+    let scenario = r#"{"seed": 1, "nodes": 4, "discovery": {"gossip": {"hubs": 1}}, "operations": [
+        {"at": 2000, "do": "kill", "node": 4}, {"at": 5000, "do": "restart", "node": 2}]}"#;
+    let of_file = parsed(&sim_fed(&["--scenario", "-", "--contest", "--json"], scenario.as_bytes()), &options);
+    assert_eq!((&of_file["hubs"], &of_file["violations"]), (&1.into(), &0.into()));
+    assert!(of_file["events"]["LEADER"].is_u64());
+    fails(2, &sim(&["--hubs", "65"]), &["--hubs", "64"]);
+}
+
+#[test]
 fn on_every_network_the_nodes_meet_and_nothing_is_violated() {
     for network in ["lan", "wifi", "wan", "hostile"] {
         let found = json(&["--nodes", "5", "--network", network, "--duration", "20"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use zre_engine::{
     Event, Planted,
     app::{App, Cx},
-    sim::{Op, Report, Rule, Scenario, Trial, shrink},
+    sim::{Op, Operation, Plan, Report, Rule, Scenario, Trial, shrink},
 };
 
 /// Whom a bug shows itself to.
@@ -18,13 +18,17 @@ enum Cluster {
     Talkers,
     /// The same, with so little room for events that slow ones are soon held back.
     Cramped,
+    /// Nodes that find each other by other means than beacons.
+    Seekers,
+    /// Nodes that all want to lead a group, and some of them later another.
+    Electors,
     /// Nodes among hostile machines.
     Besieged,
 }
 
-use Cluster::{Besieged, Cramped, Nodes, Talkers};
+use Cluster::{Besieged, Cramped, Electors, Nodes, Seekers, Talkers};
 
-const CLUSTERS: [Cluster; 4] = [Nodes, Talkers, Cramped, Besieged];
+const CLUSTERS: [Cluster; 6] = [Nodes, Talkers, Cramped, Seekers, Electors, Besieged];
 
 /// Each bug, with the cluster that shows it, the number of seeds within which it is found (about three of them showed it
 /// when this was written, or more), and the rule that is broken.
@@ -58,6 +62,13 @@ const EXPECTED: [(Planted, Cluster, u64, Rule); Planted::ALL.len()] = [
     (Planted::NoBeaconAfterLinkUp, Nodes, 40, Rule::Convergence),
     (Planted::BelievePortZero, Besieged, 10, Rule::Faithful),
     (Planted::BelieveClaims, Besieged, 10, Rule::Faithful),
+    (Planted::PublishOnce, Seekers, 20, Rule::Convergence),
+    (Planted::TrustHub, Seekers, 20, Rule::Convergence),
+    (Planted::KeepTuples, Seekers, 10, Rule::Convergence),
+    (Planted::SeekOnce, Seekers, 10, Rule::Convergence),
+    (Planted::StaleLeader, Electors, 10, Rule::Leader),
+    (Planted::LoseLeader, Electors, 10, Rule::Leader),
+    (Planted::ForgetContest, Electors, 30, Rule::Leader),
     (Planted::ConnectTwice, Besieged, 10, Rule::Faithful),
 ];
 
@@ -137,11 +148,30 @@ fn scenario(cluster: Cluster, seed: u64) -> Scenario {
         return Scenario::siege(seed);
     }
     let mut scenario = Scenario::swarm(seed);
+    match cluster {
+        Seekers => {
+            let plans = [Plan::Gossip { hubs: 1 }, Plan::Gossip { hubs: 2 }, Plan::Peers, Plan::Mixed { hubs: 1 }];
+            scenario.discovery = plans[(seed % 4) as usize];
+        }
+        Electors => {
+            scenario.contest = vec!["a".into()];
+            // Before they are in it.
+            let contest = |node| Op::Contest { node, group: "b".into() };
+            let some = [0, 1].map(|node| Operation { at: Duration::ZERO, what: contest(node) });
+            scenario.operations.splice(0..0, some);
+        }
+        // Only what is looked for.
+        _ => scenario.discovery = Plan::Beacons,
+    }
+    if cluster != Electors {
+        scenario.contest.clear();
+        scenario.operations.retain(|operation| !matches!(operation.what, Op::Contest { .. }));
+    }
     for operation in &mut scenario.operations {
         // Who talks to a process that has the port of another may be heard late, and out of order: by a connection that
         // was meant for the other, and that comes through only after a newer one. That is not what is looked for here.
         if let Op::Restart { same_port, .. } = &mut operation.what
-            && cluster != Nodes
+            && matches!(cluster, Talkers | Cramped)
         {
             *same_port = false;
         }

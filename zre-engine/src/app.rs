@@ -1,6 +1,6 @@
 //! What a program does with its node, written once: it runs in the simulator and over sockets.
 
-use crate::{ConfigError, Content, Event, Instant, Node, PeerId, PeerInfo, SendError};
+use crate::{Address, ConfigError, Content, DiscoveryError, Event, Instant, Node, PeerId, PeerInfo, SendError};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -109,6 +109,27 @@ impl Cx<'_> {
         let left = self.node.leave(self.now, group);
         self.desk.note(|| Deed::Leave { group: group.into(), done: left.is_ok() });
         left
+    }
+
+    /// Wants to lead a group from now on, whenever the node is in it ([`Node::set_contest_in_group`]). `Ok(false)`: it did
+    /// already.
+    pub fn set_contest_in_group(&mut self, group: &str) -> Result<bool, SendError> {
+        let contests = self.node.set_contest_in_group(self.now, group);
+        self.desk.note(|| Deed::Contest { group: group.into(), done: contests.is_ok() });
+        contests
+    }
+
+    /// Who leads a group that the node is in, as far as it is known: a peer, or the node itself.
+    pub fn leader(&self, group: &str) -> Option<PeerId> {
+        self.node.leader(group)
+    }
+
+    /// Looks for a peer at this endpoint, whether or not a beacon comes from there ([`Node::require_peer`]). `Ok(false)`: it
+    /// was sought there already.
+    pub fn require_peer(&mut self, peer: Option<PeerId>, endpoint: Address) -> Result<bool, DiscoveryError> {
+        let sought = self.node.require_peer(self.now, peer, endpoint.clone());
+        self.desk.note(|| Deed::RequirePeer(peer, endpoint));
+        sought
     }
 
     /// Sends a message to one peer. [`SendError::Full`] where too much waits for it already; once half of that is gone,
@@ -267,6 +288,8 @@ impl<A: App> Runner<A> {
 pub(crate) enum Deed {
     Join { group: Arc<str>, done: bool },
     Leave { group: Arc<str>, done: bool },
+    Contest { group: Arc<str>, done: bool },
+    RequirePeer(Option<PeerId>, Address),
     Whisper { peer: PeerId, content: Content, sent: bool },
     Shout { group: Arc<str>, content: Content, to: Vec<PeerId> },
     SetHeader(Arc<str>, Arc<str>),

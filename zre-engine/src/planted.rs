@@ -70,6 +70,20 @@ pub enum Planted {
     BelievePortZero,
     /// `takeover`: whoever claims to be a peer is taken for it, whatever address he comes from.
     BelieveClaims,
+    /// `gossip/client`: a hub that comes back, or comes later, is told HELLO and nothing more.
+    PublishOnce,
+    /// `gossip/client`: a hub that says nothing any more is waited for, for ever.
+    TrustHub,
+    /// `gossip/mod`: a tuple that nobody tells any more is kept for ever.
+    KeepTuples,
+    /// `sought`: whoever has entered once is not looked for again.
+    SeekOnce,
+    /// `election/mod`: a leader that is gone still leads.
+    StaleLeader,
+    /// `election/wave`: every other LEADER or so is not said.
+    LoseLeader,
+    /// `election/mod`: who wants to lead a group before it is in it does not want to any more when it is.
+    ForgetContest,
     /// `whereabouts`: each UUID that is said to be somewhere gets a connection and a HELLO there.
     ConnectTwice,
 }
@@ -77,7 +91,7 @@ pub enum Planted {
 #[cfg(feature = "planted-faults")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 37] = [
         Self::SkipSequence,
         Self::OvertakeHeld,
         Self::DropHeld,
@@ -107,6 +121,13 @@ impl Planted {
         Self::NoBeaconAfterLinkUp,
         Self::BelievePortZero,
         Self::BelieveClaims,
+        Self::PublishOnce,
+        Self::TrustHub,
+        Self::KeepTuples,
+        Self::SeekOnce,
+        Self::StaleLeader,
+        Self::LoseLeader,
+        Self::ForgetContest,
         Self::ConnectTwice,
     ];
 }

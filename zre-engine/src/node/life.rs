@@ -179,7 +179,7 @@ impl Node {
     fn enter(&mut self, id: ConnId, peer_id: PeerId, endpoint: Address, introduction: Introduction) {
         let now = self.now;
         let Some(conn) = self.conns.get(id) else { return };
-        let (number, host) = (conn.number, conn.remote.ip());
+        let (number, host, ours) = (conn.number, conn.remote.ip(), conn.ours);
         if self.peers.get(&peer_id).is_none() {
             self.introduce(peer_id, endpoint.clone());
         }
@@ -208,6 +208,8 @@ impl Node {
         }
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.ready = true;
+        // Before its groups: it is to be told of the election in each of them.
+        peer.is_ours(ours);
         peer.elsewhere = None;
         peer.since = now;
         peer.name = introduction.name;
@@ -225,13 +227,14 @@ impl Node {
         let out = peer.out;
         log!(info, "ENTER {name:?} ({peer_id}) at {endpoint}");
         self.emit(Event::Enter { peer: peer_id, name, headers, endpoint: endpoint.clone() });
-        let known = self.planted(Planted::ForgetGroupsOfHello) && out != Out::Waiting { until: now };
-        for group in introduction.groups.iter().filter(|_| !known) {
-            self.set_member(peer_id, group, true);
-        }
+        // Before its groups: what is said to it about them must not go there.
         if elsewhere && let Some(astray) = out.conn() {
             self.close(astray, CloseReason::Abandoned);
             self.wait_to_connect(peer_id);
+        }
+        let known = self.planted(Planted::ForgetGroupsOfHello) && out != Out::Waiting { until: now };
+        for group in introduction.groups.iter().filter(|_| !known) {
+            self.set_member(peer_id, group, true);
         }
         self.claim_place(peer_id, &endpoint);
         match self.peers.get(&peer_id).map(|peer| peer.out) {

@@ -166,8 +166,8 @@ impl Node {
         }
         match peer.open() {
             // What waits is said first: a peer that enters is about to get it.
-            Some(conn) if !peer.must_guess() && peer.held.is_empty() => {
-                self.put(id, conn, body.name(), body.has_content())
+            Some(conn) if !peer.must_guess() && (peer.held.is_empty() || self.config.has(Planted::OvertakeHeld)) => {
+                self.put(id, conn, body.name(), body.has_content());
             }
             open => {
                 if let Some(conn) = open.filter(|_| peer.must_guess()) {

@@ -10,7 +10,7 @@ use super::{
     peers::place,
     timers::{Clock, Timer},
 };
-use crate::{Address, error::DiscoveryError, id::PeerId, log::log, time::Instant};
+use crate::{Address, error::DiscoveryError, id::PeerId, log::log, planted::Planted, time::Instant};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
@@ -250,6 +250,9 @@ impl Node {
 
     /// An attempt has come to nothing, or a relation has ended: whoever was sought there is sought again.
     pub(super) fn sought_gone(&mut self, id: PeerId, had_entered: bool) {
+        if had_entered && self.planted(Planted::SeekOnce) {
+            return;
+        }
         let jitter = self.random(900, 1100);
         let again = |seek: &Seek| if had_entered { AGAIN } else { backoff(seek.attempts, jitter) };
         let lost = |other: &&PeerId| self.sought.seeks.get(other).is_some_and(|seek| seek.found == Some(id));

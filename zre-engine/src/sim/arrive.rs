@@ -3,6 +3,7 @@
 use super::{
     Sim,
     dice::{Dice, Topic},
+    discovery::HUB,
     host::State,
     life::Call,
     trace::Flag,
@@ -35,7 +36,8 @@ impl<A: App> Sim<A> {
         match packet {
             Packet::Boot => {}
             Packet::Datagram { from, data } => {
-                if self.hosts[node].state == State::Up && self.hosts[node].linked {
+                if self.hosts[node].state == State::Up && self.hosts[node].linked && self.hosts[node].discovery.beacons
+                {
                     let from = SocketAddr::V4(SocketAddrV4::new(from, BEACONS));
                     self.tell(node, Call::Datagram(from, data));
                 }
@@ -86,12 +88,14 @@ impl<A: App> Sim<A> {
             self.disturb_wire(to);
         }
         let host = &self.hosts[node];
-        if refused || !host.lives() || host.stopped || at.port() != host.port {
+        let as_client = at.port() == HUB && (self.is_hub(node) || host.discovery.hub);
+        let listens = as_client || (at.port() == host.port && !self.is_hub(node));
+        if refused || !host.lives() || host.stopped || !listens {
             self.ship(to, Packet::Failed { to: to.other(), cause: IoCause::Refused }, None);
             return self.wires.leave(to);
         }
-        let accept = Call::Accept(Address::Tcp(from.into()), Address::Tcp(at.into()), None);
-        let conn = self.tell(node, accept);
+        let accept = if as_client { Call::AcceptClient } else { Call::Accept };
+        let conn = self.tell(node, accept(Address::Tcp(from.into()), Address::Tcp(at.into()), None));
         if let Some(wire) = self.wires.get_mut(to) {
             let end = &mut wire.ends[usize::from(to.side)];
             end.phase = Phase::Open;

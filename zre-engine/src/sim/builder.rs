@@ -6,7 +6,8 @@ use super::{
     cuts::Cuts,
     dice::{Dice, Topic, nanos},
     digest::Digest,
-    host::{Clock, Host, State},
+    discovery::{Discovery, name},
+    host::{Clock, Host, Program, State},
     hostile::Hostile,
     life::Life,
     network::Network,
@@ -18,14 +19,18 @@ use crate::{
     app::{App, Runner},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     net::Ipv4Addr,
     time::Duration,
 };
 
+type Discover = Box<dyn Fn(usize) -> Discovery>;
+
 /// The most nodes in a cluster: each has an address of its own.
 const NODES_MOST: usize = 1 << 16;
+/// The most hubs.
+const HUBS_MOST: usize = 1_000;
 /// The most hostile machines, likewise.
 const HOSTILE_MOST: usize = 60_000;
 
@@ -36,7 +41,10 @@ pub struct Builder<A> {
     nodes: usize,
     make: Make<A>,
     configure: Configure,
+    discover: Discover,
     network: Network,
+    hubs: usize,
+    contest: Vec<String>,
     hostile: usize,
     start_within: Duration,
     drain: Drain,
@@ -52,7 +60,10 @@ impl Builder<()> {
             nodes: 0,
             make: Box::new(|_| ()),
             configure: Box::new(|_, _| ()),
+            discover: Box::new(|_| Discovery::beacons()),
             network: Network::default(),
+            hubs: 0,
+            contest: Vec::new(),
             hostile: 0,
             start_within: Duration::from_millis(100),
             drain: Drain::default(),
@@ -72,12 +83,26 @@ impl<A: App> Builder<A> {
     /// If there are more than 65,536.
     pub fn nodes<B: App>(self, nodes: usize, make: impl Fn(usize) -> B + 'static) -> Builder<B> {
         assert!(nodes <= NODES_MOST, "at most {NODES_MOST} nodes, not {nodes}");
-        let Self { seed, configure, network, hostile, start_within, drain, trace, lives, keep_going, .. } = self;
-        let make = Box::new(make);
-        Builder { seed, nodes, make, configure, network, hostile, start_within, drain, trace, lives, keep_going }
+        Builder {
+            seed: self.seed,
+            nodes,
+            make: Box::new(make),
+            configure: self.configure,
+            discover: self.discover,
+            network: self.network,
+            hubs: self.hubs,
+            contest: self.contest,
+            hostile: self.hostile,
+            start_within: self.start_within,
+            drain: self.drain,
+            trace: self.trace,
+            lives: self.lives,
+            keep_going: self.keep_going,
+        }
     }
 
-    /// Changes the configuration of each node, which is the default one with the name `node-0`, `node-1`, …
+    /// Changes the configuration of each node, which is the default one with the name `node-0`, `node-1`, …; and that of
+    /// each hub, by its number after those of the nodes.
     pub fn config(mut self, configure: impl Fn(usize, &mut Config) + 'static) -> Self {
         self.configure = Box::new(configure);
         self
@@ -86,6 +111,45 @@ impl<A: App> Builder<A> {
     /// What the network is like. Default: fast, and nothing goes wrong.
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
+        self
+    }
+
+    /// So many hubs beside the nodes: machines that tell nodes of each other by gossip ([`Discovery::gossip`]), and are no
+    /// nodes themselves. Their numbers come after those of the nodes ([`Sim::hub`]), and all that can happen to a machine
+    /// can happen to them. Default none.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than 1,000.
+    pub fn hubs(mut self, hubs: usize) -> Self {
+        assert!(hubs <= HUBS_MOST, "at most {HUBS_MOST} hubs, not {hubs}");
+        self.hubs = hubs;
+        self
+    }
+
+    /// How each machine finds the others, by its number: nodes first, then hubs, which can gossip with each other, too.
+    /// Default by beacons. [`Plan::of`](super::Plan::of) has some for whole clusters.
+    pub fn discovery(mut self, discover: impl Fn(usize) -> Discovery + 'static) -> Self {
+        self.discover = Box::new(discover);
+        self
+    }
+
+    /// Every node joins this group when it starts, and wants to lead it ([`Sim::assert_led`]).
+    ///
+    /// ```
+    /// use zre_engine::sim::{Network, Sim, secs};
+    ///
+    /// let mut sim = Sim::builder(1).nodes(5, |_| ()).contest("crew").network(Network::lan()).build();
+    /// sim.assert_converges(secs(2));
+    /// sim.assert_led(secs(3));
+    /// let first = (0..5).min_by_key(|node| sim.id(*node)).unwrap();
+    /// assert_eq!(sim.node(4).leader("crew"), Some(sim.id(first)));
+    ///
+    /// sim.kill(first);
+    /// sim.assert_led(secs(3));
+    /// ```
+    pub fn contest(mut self, group: &str) -> Self {
+        self.contest.push(group.to_owned());
         self
     }
 
@@ -140,35 +204,48 @@ impl<A: App> Builder<A> {
     /// If [`config`](Self::config) made a configuration that no node takes.
     pub fn build(self) -> Sim<A> {
         let nodes = self.nodes;
-        let machines = nodes + self.hostile;
+        let hosts = nodes + self.hubs;
+        let machines = hosts + self.hostile;
         let mut sim = Sim {
             seed: self.seed,
             now: 0,
             drain: self.drain,
             network: self.network,
-            hosts: Vec::with_capacity(nodes),
+            nodes,
+            hosts: Vec::with_capacity(hosts),
             hostiles: (0..self.hostile).map(|number| Hostile::new(self.seed, number)).collect(),
             agenda: Agenda::of(machines),
             wires: Wires::default(),
             addresses: BTreeMap::new(),
             cuts: Cuts::of(machines),
             parked: Vec::new(),
-            connects: vec![0; nodes * machines],
+            connects: vec![0; hosts * machines],
             actions: VecDeque::new(),
             events: VecDeque::new(),
             digest: Digest::default(),
-            watch: Watch::new(nodes, self.keep_going),
+            watch: Watch::new(nodes, self.hubs, self.keep_going),
             trace: self.trace.then(Trace::default),
             checks: Vec::new(),
             make: self.make,
             configure: self.configure,
+            contest: self.contest,
         };
-        for node in 0..nodes {
+        let discoveries: Vec<_> = (0..hosts)
+            .map(|machine| match (self.discover)(machine) {
+                // A hub is no node: there is nobody to be found, or to find.
+                Discovery { hubs, .. } if machine >= nodes => Discovery { hubs, ..Discovery::none() },
+                discovery => discovery,
+            })
+            .collect();
+        let told_of: BTreeSet<_> = discoveries.iter().flat_map(|discovery| &discovery.peers).copied().collect();
+        for (node, discovery) in discoveries.into_iter().enumerate() {
             let address = address(node, 0);
             sim.addresses.insert(address, node);
             let (engine, runner, life) = sim.conceive(node, 0, None, self.lives);
             let mut host = Host::new(engine, runner, Clock::new(0), address, port(self.seed, node, 0));
             host.life = life;
+            host.discovery = discovery;
+            host.told_of = told_of.contains(&node);
             host.state = State::Down { machine: true };
             let mut dice = Dice::new(self.seed, Topic::Start, [node as u64, 0, 0]);
             let at = dice.below(nanos(self.start_within).max(1));
@@ -177,8 +254,8 @@ impl<A: App> Builder<A> {
             sim.hosts.push(host);
         }
         for (number, hostile) in sim.hostiles.iter().enumerate() {
-            sim.addresses.insert(hostile.address, nodes + number);
-            sim.agenda.set(nodes + number, hostile.due());
+            sim.addresses.insert(hostile.address, hosts + number);
+            sim.agenda.set(hosts + number, hostile.due());
         }
         sim
     }
@@ -202,8 +279,8 @@ impl<A: App> Sim<A> {
         incarnation: u32,
         uuid: Option<uuid::Uuid>,
         record: bool,
-    ) -> (Node, Runner<A>, Option<Life>) {
-        let mut config = Config { name: Some(format!("node-{node}")), ..Config::default() };
+    ) -> (Node, Runner<Program<A>>, Option<Life>) {
+        let mut config = Config { name: Some(name(node, self.nodes)), ..Config::default() };
         (self.configure)(node, &mut config);
         config.uuid = uuid.or(config.uuid);
         let about = [node as u64, u64::from(incarnation), 0];
@@ -214,7 +291,8 @@ impl<A: App> Sim<A> {
             Ok(engine) => engine,
             Err(error) => panic!("node {node} cannot have this configuration: {error}"),
         };
-        let mut runner = Runner::new((self.make)(node), Dice::new(self.seed, Topic::Application, about).seed());
+        let program = Program((node < self.nodes).then(|| (self.make)(node)));
+        let mut runner = Runner::new(program, Dice::new(self.seed, Topic::Application, about).seed());
         runner.keep_journal();
         (engine, runner, life)
     }

@@ -57,6 +57,10 @@ impl<A: App> Sim<A> {
         let mut lost = 0;
         let udp = self.network.udp.clone();
         for to in 0..self.hosts.len() {
+            if !self.hosts[to].discovery.beacons {
+                // It does not listen.
+                continue;
+            }
             if self.hosts[to].state != State::Up || !self.is_open(from, to, Kind::Udp) {
                 lost += usize::from(to != from);
                 continue;
@@ -88,12 +92,15 @@ impl<A: App> Sim<A> {
         self.watch.totals_mut().connects += 1;
         let target = match (to.ip(), to.port()) {
             (Some(IpAddr::V4(ip)), Some(port)) => Some(SocketAddrV4::new(ip, port)),
-            _ => None,
+            _ => self.resolve(to),
         };
         let Some(target) = target else {
             self.tell(from, Call::Closed(conn, IoCause::Unresolved));
             return;
         };
+        if matches!(to, Address::Name { .. }) {
+            self.tell(from, Call::Resolved(conn, target.into()));
+        }
         let found = self.addresses.get(target.ip()).copied();
         let machine = found.unwrap_or(from);
         let machines = self.machines();
@@ -109,6 +116,13 @@ impl<A: App> Sim<A> {
         } else {
             self.no_answer(socket.other());
         }
+    }
+
+    /// Where the machine is that has a name.
+    fn resolve(&self, name: &Address) -> Option<SocketAddrV4> {
+        let Address::Name { host, port } = name else { return None };
+        let machine = self.called(host)?;
+        Some(SocketAddrV4::new(self.hosts[machine].address, *port))
     }
 
     /// Writes what the node has for a connection, as far as the window goes.

@@ -54,7 +54,7 @@ impl<A: App> Sim<A> {
             return Ok(());
         }
         if let Some(node) = self.hosts.iter().position(|host| host.unborn) {
-            return Err(format!("node {node} has not started"));
+            return Err(format!("{} has not started", self.in_words(node)));
         }
         let running = self.living().filter(|node| !self.hosts[*node].stopped);
         let wrong = running.into_iter().find_map(|node| Some(format!("node {node} {}", self.watch.wrong(node)?)));
@@ -79,24 +79,33 @@ impl<A: App> Sim<A> {
         None
     }
 
-    /// Runs for a time in which nothing should happen: no events, no new connections, and on the connections no more than
-    /// the PINGs of the protocol.
+    /// Runs for a time in which nothing should happen: no events, no new connections but to peers that are looked for and
+    /// gone, and on the connections no more than the PINGs of the protocol.
     pub fn assert_quiet(&mut self, time: Duration) {
         let before = self.totals().clone();
         self.run_for(time);
         let now = self.totals();
+        let rounds = |millis: u64| nanos(time) / (millis * 1_000_000) + 1;
         let pairs = self.mesh().0 / 2;
-        // A PING each way and its answers in each half of `expired`, with jitter: never more often than that.
-        let rounds = nanos(time) / 13_000_000_000 + 1;
+        let beacons = self.running().filter(|node| self.hosts[*node].discovery.beacons).count() as u64;
+        let with_beacons = pairs.min(beacons * beacons.saturating_sub(1) / 2);
+        // A PING each way and its answers in each half of `expired`, with jitter, or where no beacons are heard in each
+        // `evasive`: never more often than that.
+        let asked = with_beacons * rounds(13_000) + (pairs - with_beacons) * rounds(4_500);
+        // And a PING and its answer for each hub of each.
+        let gossip = self.clients().count() as u64 * rounds(300);
+        // The back-off has had a minute to grow; for hubs it is shorter.
+        let sought =
+            self.sought_in_vain().count() as u64 * rounds(11_000) + self.hubs_in_vain().count() as u64 * rounds(4_500);
         let (segments, octets) = (now.segments - before.segments, now.octets - before.octets);
         let mut wrong = Vec::new();
         if now.events != before.events {
             wrong.push(format!("events: {:?} became {:?}", before.events, now.events));
         }
-        if now.connects != before.connects {
+        if now.connects - before.connects > sought {
             wrong.push(format!("{} attempts to connect", now.connects - before.connects));
         }
-        if segments > 4 * rounds * pairs || octets > 40 * rounds * pairs {
+        if segments > 4 * asked + 2 * gossip || octets > 40 * asked + 12 * gossip {
             wrong.push(format!("{segments} segments with {octets} octets between {pairs} pairs in {time:?}"));
         }
         if !wrong.is_empty() {
@@ -105,19 +114,48 @@ impl<A: App> Sim<A> {
         }
     }
 
-    /// Whether each pair of nodes has its two connections, and nobody any other.
+    /// Nodes and hubs whose process runs and has not stopped.
+    fn running(&self) -> impl Iterator<Item = usize> {
+        (0..self.hosts.len()).filter(|machine| self.hosts[*machine].lives() && !self.hosts[*machine].stopped)
+    }
+
+    /// All who gossip with a hub, and that hub, where both run.
+    fn clients(&self) -> impl Iterator<Item = (usize, usize)> {
+        let is_hub = |hub: usize| self.is_hub(hub) || self.hosts[hub].discovery.hub;
+        let pairs = self.running().flat_map(|client| self.hubs_of(client).into_iter().map(move |hub| (client, hub)));
+        pairs.filter(move |(_, hub)| is_hub(*hub) && self.running().any(|machine| machine == *hub))
+    }
+
+    /// All who gossip with a hub, and that hub, where it does not run.
+    fn hubs_in_vain(&self) -> impl Iterator<Item = (usize, usize)> {
+        let pairs = self.running().flat_map(|client| self.hubs_of(client).into_iter().map(move |hub| (client, hub)));
+        pairs.filter(|(_, hub)| !self.running().any(|machine| machine == *hub))
+    }
+
+    /// All who look for a node, and that node, where it does not run.
+    fn sought_in_vain(&self) -> impl Iterator<Item = (usize, usize)> {
+        let pairs = self.running().flat_map(|seeker| self.told_to(seeker).into_iter().map(move |peer| (seeker, peer)));
+        pairs.filter(|(_, peer)| !self.running().any(|machine| machine == *peer))
+    }
+
+    /// Whether each pair of nodes has its two connections, each has one to each of its hubs, and nobody any other.
     pub(super) fn check_connections(&mut self) {
-        let mut ends = vec![0; self.len()];
+        let mut expected: Vec<_> = (0..self.hosts.len())
+            .map(|machine| if self.is_hub(machine) { 0 } else { 2 * self.watch.others(machine) })
+            .collect();
+        self.clients().for_each(|(client, hub)| [client, hub].into_iter().for_each(|end| expected[end] += 1));
+        let mut tried = vec![0; self.hosts.len()];
+        self.sought_in_vain().chain(self.hubs_in_vain()).for_each(|(seeker, _)| tried[seeker] += 1);
+        let mut ends = vec![0; self.hosts.len()];
         for (_, wire) in self.wires.iter() {
             let open = wire.ends.iter().filter(|end| end.phase == Phase::Open);
             open.for_each(|end| ends[end.host as usize] += 1);
         }
-        let running: Vec<_> = self.living().filter(|node| !self.hosts[*node].stopped).collect();
-        for node in running {
-            let others = self.watch.others(node);
+        for node in self.running().collect::<Vec<_>>() {
             let (open, known) = (ends[node], self.node(node).statistics().connections);
-            if open != 2 * others || known != 2 * others {
-                let what = format!("{open} connections ({known} in the engine) for {others} peers");
+            let (least, most) = (expected[node], expected[node] + tried[node]);
+            if open != least || !(least..=most).contains(&known) {
+                let what = format!("{open} connections ({known} in the engine), and not {least}");
                 self.violated(Rule::Convergence, Some(node), what);
             }
         }
@@ -145,6 +183,31 @@ impl<A: App> Sim<A> {
             }
         }
         self.heed();
+    }
+
+    /// Whether in each group that somebody wants to lead all know the same leader, and the right one; it may take a moment
+    /// to elect it.
+    ///
+    /// # Panics
+    ///
+    /// When it is not so (unless [`Builder::keep_going`](super::Builder::keep_going)).
+    pub fn assert_led(&mut self, within: Duration) -> Option<Duration> {
+        let begin = self.now;
+        if self.run_until(within, |sim| sim.misled().next().is_none()) {
+            return Some(Duration::from_nanos(self.now - begin));
+        }
+        let misled: Vec<_> = self.misled().collect();
+        for (node, what) in misled {
+            self.violated(Rule::Leader, Some(node), format!("not after {within:?}: {what}"));
+        }
+        self.heed();
+        None
+    }
+
+    fn misled(&self) -> impl Iterator<Item = (usize, String)> {
+        let contested = self.watch.contested();
+        let running = self.living().filter(|node| !self.hosts[*node].stopped);
+        running.filter_map(move |node| Some((node, self.watch.misled(node, &self.hosts[node].node, &contested)?)))
     }
 
     /// What waits in a node is within its limits, and it has seen no peer break a rule.

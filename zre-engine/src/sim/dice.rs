@@ -24,6 +24,8 @@ pub(super) enum Topic {
     Swarm,
     Hostile,
     Siege,
+    Discovery,
+    Election,
 }
 
 /// The answers to one question, one after the other.

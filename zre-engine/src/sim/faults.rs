@@ -5,6 +5,7 @@ use super::{
     builder::{address, port},
     cuts::Kind,
     dice::nanos,
+    discovery::HUB,
     host::State,
     life::Call,
     trace::What,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{IoCause, app::App};
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     ops::{Range, RangeInclusive},
 };
 
@@ -67,7 +68,8 @@ impl Nodes for &[usize] {
     }
 }
 
-/// Faults. Indices are those of [`Builder::nodes`](super::Builder::nodes); one that no node has panics.
+/// Faults. Indices are those of [`Builder::nodes`](super::Builder::nodes), and after them those of the
+/// [hubs](super::Builder::hubs); one that no machine has panics.
 impl<A: App> Sim<A> {
     /// The power goes: the machine is gone without a word, and nobody's connection is closed.
     pub fn crash(&mut self, node: usize) {
@@ -96,7 +98,7 @@ impl<A: App> Sim<A> {
     }
 
     /// A new process starts on the machine, with a new application; one that still ran is killed first. Its mailbox has
-    /// another port.
+    /// another port, unless others were told of it ([`Discovery::peers`](super::Discovery::peers)).
     pub fn restart(&mut self, node: usize, identity: Identity) {
         self.restart_at(node, identity, false);
     }
@@ -122,7 +124,7 @@ impl<A: App> Sim<A> {
         (host.node, host.runner, host.life) = (engine, runner, life);
         host.stopped = false;
         host.slow = false;
-        if !same_port {
+        if !same_port && !host.told_of {
             host.port = new_port;
         }
         // What came while nobody was there is gone; what belongs to connections is still answered.
@@ -197,7 +199,7 @@ impl<A: App> Sim<A> {
             self.release();
         }
         self.watch.disturb_node(if up { self.now } else { u64::MAX }, node);
-        if self.hosts[node].lives() && !self.hosts[node].stopped {
+        if self.hosts[node].lives() && !self.hosts[node].stopped && self.hosts[node].discovery.beacons {
             let call = if up { Call::LinkUp(IpAddr::V4(self.hosts[node].address)) } else { Call::LinkDown };
             self.tell(node, call);
             if self.hosts[node].state == State::Up {
@@ -223,13 +225,13 @@ impl<A: App> Sim<A> {
         }
         let host = &self.hosts[node];
         if host.lives() && !host.stopped {
-            let (address, port) = (IpAddr::V4(host.address), host.port);
+            let address = IpAddr::V4(host.address);
             // As a driver does that sees another address: the old link goes, the mailbox opens anew, a link comes.
-            let linked = host.linked;
+            let linked = host.linked && host.discovery.beacons;
             if linked {
                 self.tell(node, Call::LinkDown);
             }
-            self.tell(node, Call::Listening(SocketAddr::new(address, port)));
+            self.listen(node);
             if linked {
                 self.tell(node, Call::LinkUp(address));
             }
@@ -260,15 +262,17 @@ impl<A: App> Sim<A> {
 
     fn cut(&mut self, from: &[usize], to: &[usize], kinds: &[Kind]) {
         for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
-            assert!(from < self.len() && to < self.len(), "there is no node {}", from.max(to));
+            let most = self.hosts.len();
+            assert!(from < most && to < most, "there is no machine {}", from.max(to));
             for kind in kinds {
                 self.cuts.cut(from, to, *kind);
                 if *kind == Kind::Tcp {
                     self.watch.disturb(u64::MAX, from, to);
                 }
             }
+            let cut_off = format!("cut off from {}", self.in_words(to));
             if let Some(trace) = &mut self.trace {
-                trace.push(self.now, from, What::Fault(format!("cut off from node {to}")));
+                trace.push(self.now, from, What::Fault(cut_off.clone()));
             }
         }
     }
@@ -299,7 +303,7 @@ impl<A: App> Sim<A> {
         self.watch.healed(self.now);
         // Before any node writes anything.
         self.release();
-        for node in 0..self.len() {
+        for node in 0..self.hosts.len() {
             self.set_link(node, true);
             if !self.hosts[node].clock.is_right() {
                 self.set_clock_rate(node, 0);
@@ -386,22 +390,34 @@ impl<A: App> Sim<A> {
             self.watch.started();
         }
         host.state = State::Up;
-        let (address, port, linked) = (IpAddr::V4(host.address), host.port, host.linked);
+        let (address, linked) = (host.address, host.linked && host.discovery.beacons);
+        let port = if node < self.nodes { host.port } else { HUB };
         let (id, name) = (host.node.uuid(), host.node.name().to_owned());
         if let Some(trace) = &mut self.trace {
-            let at = SocketAddr::new(address, port);
+            let at = (address, port).into();
             trace.push(self.now, node, What::Start { id, name, at });
         }
         self.digest.word(self.now);
         self.digest.octets(id.as_octets());
-        self.watch.born(self.now, node, id);
-        self.tell(node, Call::Listening(SocketAddr::new(address, port)));
-        if linked {
-            self.tell(node, Call::LinkUp(address));
+        if !self.is_hub(node) {
+            self.watch.born(self.now, node, id);
         }
+        self.listen(node);
+        if linked {
+            self.tell(node, Call::LinkUp(IpAddr::V4(address)));
+        }
+        self.tell_whom_to_find(node);
         self.tell(node, Call::Start);
+        let groups = if self.is_hub(node) { Vec::new() } else { self.contest.clone() };
         let host = &mut self.hosts[node];
         let own = host.clock.own(self.now);
+        for group in groups {
+            host.runner.call(&mut host.node, own, |_, cx| {
+                // A name that is too long is refused, and nobody is in the group.
+                let _ = cx.join(&group);
+                let _ = cx.set_contest_in_group(&group);
+            });
+        }
         host.runner.start(&mut host.node, own);
         self.after_app(node);
     }
@@ -422,7 +438,8 @@ impl<A: App> Sim<A> {
     }
 
     pub(super) fn fault(&mut self, node: usize, what: &str) {
-        assert!(node < self.len(), "there is no node {node}; there are {}", self.len());
+        let (nodes, hubs) = (self.nodes, self.hosts.len() - self.nodes);
+        assert!(node < nodes + hubs, "there is no machine {node}; there are {nodes} nodes and {hubs} hubs");
         self.digest.word(self.now);
         self.digest.word(node as u64);
         self.digest.octets(what.as_bytes());

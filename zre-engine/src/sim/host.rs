@@ -1,12 +1,14 @@
 //! One machine: a node, its application, its clock, and what is on its way to it.
 
 use super::{
+    discovery::Discovery,
     life::Life,
     wire::{Packet, Socket},
 };
 use crate::{
     ConnId, Instant, Node,
-    app::{App, Runner},
+    app::{App, Cx, Runner},
+    event::Event,
 };
 use std::{
     cmp::Ordering,
@@ -25,14 +27,47 @@ pub(super) enum State {
     Down { machine: bool },
 }
 
+/// What runs beside a machine's node: an application; on a hub, nothing.
+pub(super) struct Program<A>(pub(super) Option<A>);
+
+impl<A> Program<A> {
+    pub(super) fn there(&self) -> &A {
+        self.0.as_ref().expect("a hub has no application")
+    }
+
+    pub(super) fn there_mut(&mut self) -> &mut A {
+        self.0.as_mut().expect("a hub has no application")
+    }
+}
+
+impl<A: App> App for Program<A> {
+    fn on_start(&mut self, cx: &mut Cx<'_>) {
+        self.0.iter_mut().for_each(|app| app.on_start(cx));
+    }
+
+    fn on_event(&mut self, cx: &mut Cx<'_>, event: Event) {
+        if let Some(app) = &mut self.0 {
+            app.on_event(cx, event);
+        }
+    }
+
+    fn on_timer(&mut self, cx: &mut Cx<'_>, timer: u64) {
+        self.0.iter_mut().for_each(|app| app.on_timer(cx, timer));
+    }
+}
+
 pub(super) struct Host<A> {
     pub(super) node: Node,
-    pub(super) runner: Runner<A>,
+    pub(super) runner: Runner<Program<A>>,
     pub(super) state: State,
     pub(super) clock: Clock,
     pub(super) address: Ipv4Addr,
     /// The mailbox's port.
     pub(super) port: u16,
+    /// How it finds others.
+    pub(super) discovery: Discovery,
+    /// Others were told where its mailbox is.
+    pub(super) told_of: bool,
     /// Its first process is yet to start.
     pub(super) unborn: bool,
     /// How many processes ran here before.
@@ -62,7 +97,7 @@ pub(super) struct Host<A> {
 }
 
 impl<A: App> Host<A> {
-    pub(super) fn new(node: Node, runner: Runner<A>, clock: Clock, address: Ipv4Addr, port: u16) -> Self {
+    pub(super) fn new(node: Node, runner: Runner<Program<A>>, clock: Clock, address: Ipv4Addr, port: u16) -> Self {
         Self {
             node,
             runner,
@@ -70,6 +105,8 @@ impl<A: App> Host<A> {
             clock,
             address,
             port,
+            discovery: Discovery::beacons(),
+            told_of: false,
             unborn: true,
             incarnation: 0,
             moves: 0,

@@ -1,8 +1,8 @@
 //! The life of one node, written down call by call: it can be lived again alone, without the cluster.
 
 use crate::{
-    AcceptError, Address, Config, ConfigError, ConnId, Input, InputError, Instant, IoCause, LinkId, ListenerId,
-    ListenerKind, Node, PeerId, SendError, app::Deed, content::Content,
+    AcceptError, Address, Config, ConfigError, ConnId, DiscoveryError, Input, InputError, Instant, IoCause, LinkId,
+    ListenerId, ListenerKind, Node, PeerId, SendError, app::Deed, content::Content,
 };
 use bytes::Bytes;
 use std::{
@@ -10,9 +10,10 @@ use std::{
     sync::Arc,
 };
 
-/// The only link and the only mailbox of a simulated node.
+/// The only link and the only listeners of a simulated node.
 pub(super) const LINK: LinkId = LinkId(0);
 pub(super) const MAILBOX: ListenerId = ListenerId(0);
+pub(super) const HUB: ListenerId = ListenerId(1);
 
 /// One call that a driver, or an application, made to a node: everything that can change it.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(super) const MAILBOX: ListenerId = ListenerId(0);
 pub enum Call {
     /// [`Input::Listening`].
     Listening(SocketAddr),
+    /// [`Input::Listening`], for those who gossip with this node as with a hub.
+    HubListening(SocketAddr),
     /// [`Input::LinkUp`].
     LinkUp(IpAddr),
     /// [`Input::LinkDown`].
@@ -30,6 +33,10 @@ pub enum Call {
     Datagram(SocketAddr, Bytes),
     /// [`Node::accept`]: the other end, ours, and the id that came of it.
     Accept(Address, Address, Option<ConnId>),
+    /// The same from somebody who gossips.
+    AcceptClient(Address, Address, Option<ConnId>),
+    /// [`Input::Resolved`].
+    Resolved(ConnId, SocketAddr),
     /// [`Input::Connected`].
     Connected(ConnId, Address),
     /// [`Input::Received`].
@@ -42,10 +49,16 @@ pub enum Call {
     Advance(ConnId, usize),
     /// [`Node::consumed`].
     Consumed(usize),
+    /// [`Node::gossip_connect`].
+    GossipConnect(Address),
+    /// [`Node::require_peer`].
+    RequirePeer(Option<PeerId>, Address),
     /// [`Node::join`].
     Join(Arc<str>),
     /// [`Node::leave`].
     Leave(Arc<str>),
+    /// [`Node::set_contest_in_group`].
+    Contest(Arc<str>),
     /// [`Node::whisper`].
     Whisper(PeerId, Content),
     /// [`Node::shout`].
@@ -65,15 +78,22 @@ impl Call {
             Self::Listening(at) => {
                 Input::Listening { listener: MAILBOX, kind: ListenerKind::Mailbox, at: (*at).into(), advertise: None }
             }
+            Self::HubListening(at) => {
+                Input::Listening { listener: HUB, kind: ListenerKind::Hub, at: (*at).into(), advertise: None }
+            }
             Self::LinkUp(address) => Input::LinkUp { link: LINK, address: *address, mailbox: MAILBOX },
             Self::LinkDown => Input::LinkDown { link: LINK },
             Self::Datagram(from, data) => Input::Datagram { link: LINK, from: *from, data },
+            Self::Resolved(conn, at) => Input::Resolved { conn: *conn, at: *at },
             Self::Connected(conn, local) => Input::Connected { conn: *conn, local: local.clone() },
             Self::Received(conn, data) => Input::Received { conn: *conn, data: data.clone() },
             Self::Closed(conn, cause) => Input::Closed { conn: *conn, cause: *cause },
             Self::Timeout => Input::Timeout,
             Self::Accept(from, local, _) => {
                 return Ok(Some(node.accept(now, MAILBOX, from.clone(), local.clone())?));
+            }
+            Self::AcceptClient(from, local, _) => {
+                return Ok(Some(node.accept(now, HUB, from.clone(), local.clone())?));
             }
             _ => return self.make_other(node, now).map(|()| None),
         };
@@ -86,8 +106,11 @@ impl Call {
             Self::Start => node.start(now)?,
             Self::Advance(conn, octets) => node.advance(now, *conn, *octets),
             Self::Consumed(octets) => node.consumed(now, *octets),
+            Self::GossipConnect(hub) => drop(node.gossip_connect(now, hub.clone())?),
+            Self::RequirePeer(peer, at) => drop(node.require_peer(now, *peer, at.clone())?),
             Self::Join(group) => drop(node.join(now, group)?),
             Self::Leave(group) => drop(node.leave(now, group)?),
+            Self::Contest(group) => drop(node.set_contest_in_group(now, group)?),
             Self::Whisper(peer, content) => node.whisper(now, *peer, content.clone())?,
             Self::Shout(group, content) => drop(node.shout(now, group, content.clone())?),
             Self::SetHeader(name, value) => node.set_header(name, value)?,
@@ -112,6 +135,9 @@ pub enum CallError {
     /// To an application that wants to send.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// To a hub, or a peer, that is to be looked for.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
     /// To a new header.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -122,6 +148,8 @@ impl From<Deed> for Call {
         match deed {
             Deed::Join { group, .. } => Self::Join(group),
             Deed::Leave { group, .. } => Self::Leave(group),
+            Deed::Contest { group, .. } => Self::Contest(group),
+            Deed::RequirePeer(peer, at) => Self::RequirePeer(peer, at),
             Deed::Whisper { peer, content, .. } => Self::Whisper(peer, content),
             Deed::Shout { group, content, .. } => Self::Shout(group, content),
             Deed::SetHeader(name, value) => Self::SetHeader(name, value),

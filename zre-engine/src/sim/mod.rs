@@ -44,6 +44,8 @@
 //! | [`App`] | your program: it is called at its start, for events and for its timers, and answers through a [`Cx`]. `zre_mio::run` runs the same over real sockets |
 //! | [`Sim`] | the cluster: run it for a time, make things go wrong, look at nodes and applications |
 //! | [`Network`] | how long things take and what is lost, torn and stalled; presets `lan`, `wifi`, `wan`, `hostile` |
+//! | [`Builder::contest`], [`Sim::assert_led`] | groups in which a leader is elected |
+//! | [`Builder::discovery`], [`Builder::hubs`] | how nodes find each other: by beacons, by gossip over hubs, or because they were told |
 //! | [`Builder::hostile`] | machines on which somebody means ill: forged beacons and HELLOs, floods, stalls, nonsense |
 //! | [`Scenario`] | a run as data: in JSON, from a seed, from proptest, from a fuzzer |
 //! | [`Trial`], [`explore`], [`shrink`] | run scenario after scenario with your applications; the one that fails is made small |
@@ -57,12 +59,13 @@
 //! - Messages of one sender come in the order in which it sent them, none twice and none left out, from its ENTER to its
 //!   EXIT.
 //! - ENTER and EXIT of a peer alternate; JOIN, LEAVE and messages come in between; nothing comes about the node itself.
-//! - A shout reaches only those who are in its group.
+//! - A shout reaches only those who are in its group. Who leads a group is in it.
 //! - Nobody goes, as others see it, without a reason: its process ended, it slept, or the network between the two failed.
 //! - What waits in a node is bounded, in clusters of up to 64 nodes (to look costs time).
 //! - The engine keeps its contract: no errors for a driver that makes no mistake, deadlines that move on.
 //!
-//! [`Sim::assert_converges`] adds that every view becomes exact, [`Sim::assert_quiet`] that a quiet cluster is quiet, and
+//! [`Sim::assert_converges`] adds that every view becomes exact, [`Sim::assert_led`] that each group that somebody wants to
+//! lead has one leader, [`Sim::assert_quiet`] that a quiet cluster is quiet, and
 //! a [`Trial`] that what was sent has arrived and that no connection is left over. Yours are added by
 //! [`Sim::invariant`].
 //!
@@ -105,7 +108,8 @@
 //!
 //! TCP is modelled by its effects: octets in order, late, in pieces, bounded by a window, cut off; a way that was cut is
 //! tried again at growing distances. There are no single lost segments, no congestion, no accept backlog and no descriptors
-//! that run out. What is under way when a way is cut arrives; what reaches a machine without power is gone. A broadcast reaches all nodes; there is one network and no router. Names are not resolved. A process
+//! that run out. What is under way when a way is cut arrives; what reaches a machine without power is gone. A broadcast reaches all nodes; there is one network and no router. Names are those of its machines, and whoever asks is answered
+//! at once. A process
 //! takes no time to think.
 
 mod agenda;
@@ -116,6 +120,7 @@ mod converge;
 mod cuts;
 mod dice;
 mod digest;
+mod discovery;
 mod faults;
 mod host;
 mod hostile;
@@ -135,6 +140,7 @@ use agenda::Agenda;
 pub use builder::Builder;
 use cuts::{Cuts, Parked};
 use digest::Digest;
+pub use discovery::{Discovery, Plan};
 pub use faults::{Identity, Nodes};
 use host::Host;
 use hostile::Hostile;
@@ -177,8 +183,10 @@ pub struct Sim<A> {
     now: u64,
     drain: Drain,
     network: Network,
+    /// How many of `hosts` are nodes; the others are hubs.
+    nodes: usize,
     hosts: Vec<Host<A>>,
-    /// Machines on which no node runs. Each has a number after those of `hosts`.
+    /// Machines on which somebody means ill. Each has a number after those of `hosts`.
     hostiles: Vec<Hostile>,
     agenda: Agenda,
     wires: Wires,
@@ -196,6 +204,8 @@ pub struct Sim<A> {
     checks: Vec<(String, Option<Check<A>>)>,
     make: Make<A>,
     configure: Configure,
+    /// Groups that every node joins and wants to lead.
+    contest: Vec<String>,
 }
 
 impl Sim<()> {
@@ -216,14 +226,14 @@ impl<A: App> Sim<A> {
         self.seed
     }
 
-    /// How many nodes there are, whatever their state.
+    /// How many nodes there are, whatever their state. Hubs are none.
     pub fn len(&self) -> usize {
-        self.hosts.len()
+        self.nodes
     }
 
     /// Whether there is no node at all.
     pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
+        self.nodes == 0
     }
 
     /// A node, to ask it things. It stays as it was when its process is gone.
@@ -238,17 +248,25 @@ impl<A: App> Sim<A> {
 
     /// The node with this UUID whose process runs; of several, the first.
     pub fn find(&self, id: PeerId) -> Option<usize> {
-        (0..self.hosts.len()).find(|node| self.lives(*node) && self.id(*node) == id)
+        (0..self.nodes).find(|node| self.lives(*node) && self.id(*node) == id)
     }
 
     /// The application of a node.
+    ///
+    /// # Panics
+    ///
+    /// If it is a hub: those have none.
     pub fn app(&self, node: usize) -> &A {
-        self.hosts[node].runner.app()
+        self.hosts[node].runner.app().there()
     }
 
     /// The application of a node, to change it.
+    ///
+    /// # Panics
+    ///
+    /// If it is a hub: those have none.
     pub fn app_mut(&mut self, node: usize) -> &mut A {
-        self.hosts[node].runner.app_mut()
+        self.hosts[node].runner.app_mut().there_mut()
     }
 
     /// Whether a node's process runs (or sleeps).
@@ -268,20 +286,20 @@ impl<A: App> Sim<A> {
 
     /// All nodes whose process runs.
     pub fn living(&self) -> impl Iterator<Item = usize> {
-        (0..self.hosts.len()).filter(|node| self.lives(*node))
+        (0..self.nodes).filter(|node| self.lives(*node))
     }
 
     /// Lets a node's application do something now: join, whisper, set a timer.
     ///
     /// # Panics
     ///
-    /// If the node's process does not run, or sleeps.
+    /// If the node's process does not run, or sleeps; and if it is a hub, which has no application.
     pub fn with<R>(&mut self, node: usize, act: impl FnOnce(&mut A, &mut Cx<'_>) -> R) -> R {
         assert!(self.lives(node), "node {node} is down: nothing runs there");
         assert!(self.hosts[node].state != host::State::Paused, "node {node} sleeps: nothing runs there now");
         let host = &mut self.hosts[node];
         let now = host.clock.own(self.now);
-        let result = host.runner.call(&mut host.node, now, act);
+        let result = host.runner.call(&mut host.node, now, |program, cx| act(program.there_mut(), cx));
         self.after_app(node);
         self.settle(node);
         result
@@ -365,7 +383,7 @@ impl<A> fmt::Debug for Sim<A> {
         f.debug_struct("Sim")
             .field("seed", &self.seed)
             .field("now", &Duration::from_nanos(self.now))
-            .field("nodes", &self.hosts.len())
+            .field("nodes", &self.nodes)
             .finish_non_exhaustive()
     }
 }

@@ -60,7 +60,7 @@ impl<A: App> Sim<A> {
     /// Whether a node's clock is due all the time: later each time, as the contract has it, but time would not go on.
     fn spins(&mut self, node: usize) -> bool {
         // Each peer may have come in the same millisecond as all others, and have its clocks.
-        let most = 1000 + 20 * self.len();
+        let most = 1000 + 20 * self.hosts.len();
         let millisecond = self.now / 1_000_000;
         let (last, count) = self.hosts[node].timeouts;
         let count = if last == millisecond { count + 1 } else { 1 };
@@ -78,6 +78,7 @@ impl<A: App> Sim<A> {
         let answer = call.make(&mut host.node, own);
         let call = match (call, &answer) {
             (Call::Accept(from, local, _), Ok(conn)) => Call::Accept(from, local, *conn),
+            (Call::AcceptClient(from, local, _), Ok(conn)) => Call::AcceptClient(from, local, *conn),
             (call, _) => call,
         };
         let error = match answer {

@@ -28,6 +28,7 @@ use crate::{
     event::{Event, ExitReason},
     id::PeerId,
     log::log,
+    planted::Planted,
     time::Instant,
 };
 use alloc::{
@@ -115,7 +116,7 @@ impl Node {
 
     /// This node has joined a group.
     pub(super) fn election_joined(&mut self, group: &Arc<str>) {
-        if self.elections.contested.contains(group) {
+        if self.elections.contested.contains(group) && !self.planted(Planted::ForgetContest) {
             self.contest(group);
         }
     }
@@ -157,6 +158,9 @@ impl Node {
         let Some((group, ballot)) = self.elections.ballots.get_key_value(group) else { return };
         let (group, led) = (group.clone(), ballot.leader == Some(peer));
         let again = led || (exit && ballot.wave.is_some());
+        if led && self.planted(Planted::StaleLeader) {
+            return;
+        }
         let Some(ballot) = self.elections.ballots.get_mut(&group) else { return };
         ballot.forget(peer);
         if led {

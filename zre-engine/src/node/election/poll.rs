@@ -104,13 +104,13 @@ impl Node {
                 self.wave_elect(group, peer, peer);
             }
             Word::Elect(challenger) if challenger == me => {
-                let leads = ballot.leader == Some(me) && ballot.vote == Some(me) && ballot.round.is_none();
+                let leads = ballot.leader == Some(me) && ballot.vote == Some(me);
                 let link = ballot.link(peer);
                 link.waiting = link.waiting.saturating_sub(1);
                 if leads {
-                    // It took long to be for us, and has not believed us before.
+                    // It took long to be for us, and has not believed us before. Others may be in the same way.
                     (link.sent, link.leader_sent) = (true, false);
-                    ballot.round = Some(now);
+                    ballot.round.get_or_insert(now);
                 }
                 self.disown(group);
             }

@@ -11,7 +11,7 @@ use super::{
     ballot::{Wave, Word},
     poll::PATIENCE,
 };
-use crate::{id::PeerId, log::log};
+use crate::{id::PeerId, log::log, planted::Planted};
 use alloc::{format, sync::Arc, vec::Vec};
 use zre_proto::{Text, message::Body};
 
@@ -219,7 +219,8 @@ impl Node {
             Word::Elect(challenger) => Body::Elect { group, challenger: Text::from(format!("{challenger}")) },
             Word::Leader(leader) => Body::Leader { group, leader: Text::from(format!("{leader}")) },
         };
-        let said = self.send_unless_full(peer, &body);
+        let lost = matches!(word, Word::Leader(_)) && self.planted_now(Planted::LoseLeader, 2);
+        let said = lost || self.send_unless_full(peer, &body);
         if said && kind == Kind::Unknown {
             if let Some(peer) = self.peers.get_mut(&peer) {
                 peer.told_of_election = Some(now);

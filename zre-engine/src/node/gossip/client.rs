@@ -3,7 +3,7 @@
 //! A stock hub forgets a client that says nothing for a second, and says INVALID to what it says next. So it is asked three
 //! times a second whether it is there, and told everything anew when it has forgotten.
 
-use super::{MESSAGE, Message, SECOND_HAND, Whereabouts};
+use super::{MESSAGE, Message, Whereabouts, table::Hand, ttl};
 use crate::{
     Address,
     action::Action,
@@ -17,6 +17,7 @@ use crate::{
         grumble::complain,
         timers::{Clock, Timer},
     },
+    planted::Planted,
     time::Instant,
     zmtp::Connection,
 };
@@ -129,8 +130,10 @@ impl Node {
         if self.phase != Phase::Running {
             return;
         }
+        let patient = self.planted(Planted::TrustHub);
         let Some(hub) = self.gossip.hubs.get_mut(index) else { return };
         match (hub.conn, hub.up) {
+            (Some(_), true) if patient && now >= hub.heard + SILENCE => hub.heard = now,
             (None, _) if now >= hub.since => return self.connect_to_hub(index),
             (Some(conn), false) if now >= hub.since + ATTEMPT => return self.fail(conn, CloseReason::Abandoned),
             (Some(conn), true) if now >= hub.heard + SILENCE => return self.fail(conn, CloseReason::HeartbeatTimeout),
@@ -166,13 +169,16 @@ impl Node {
         self.gossip.hubs[index].hello = self.now;
         self.gossip.hubs[index].published.clear();
         self.say(conn, &Message::Hello);
+        if self.planted(Planted::PublishOnce) && self.gossip.table.len() > 0 {
+            return;
+        }
         self.publish_me(conn, 0);
         let table = &self.gossip.table;
         let for_it = |key: &PeerId| table.is_vouched_for(*key, conn) && !table.tells(conn, *key);
         let keys: Vec<_> = table.iter().map(|(key, ..)| key).filter(for_it).collect();
         for key in keys {
             self.gossip.hubs[index].published.insert(key);
-            self.publish(conn, key, SECOND_HAND);
+            self.publish(conn, key, ttl(Hand::FIRST.next()));
         }
     }
 

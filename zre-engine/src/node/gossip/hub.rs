@@ -1,6 +1,6 @@
 //! The hub's side: those who connect to us, tell where they are, and hear where others are.
 
-use super::{HOLDS, Message, SECOND_HAND, Whereabouts, table::Hand};
+use super::{Message, TAKEN_BACK, Whereabouts, table::Hand, ttl};
 use crate::{
     error::{CloseReason, Violation},
     id::{ConnId, PeerId},
@@ -86,10 +86,22 @@ impl Node {
         }
     }
 
+    /// How well we know as a hub where a node is: at first hand if it is a client of ours. What our own hubs know at first hand,
+    /// we have from them: else our clients would vouch to one hub for what it has from another, and that from it.
+    pub(super) fn hand_of_hub(&self, key: PeerId) -> Hand {
+        let is_client = |teller| self.gossip.clients.contains_key(&teller);
+        let of_clients = self.gossip.table.hand_among(key, is_client);
+        if of_clients == Hand::FIRST { of_clients } else { self.gossip.table.hand_among(key, |_| true).next() }
+    }
+
     pub(super) fn publish_to_client(&mut self, client: ConnId, key: PeerId) {
-        let ttl = if self.gossip.table.hand(key) == Some(Hand::First) { 0 } else { SECOND_HAND };
-        self.publish(client, key, ttl);
+        let told = self.gossip.table.is_told(key);
+        // What nobody tells for the moment may be told again.
+        let hand = if told { self.hand_of_hub(key) } else { Hand::LAST };
+        let ours = self.gossip.clients.get(&client).is_some_and(|client| client.ours);
+        match ttl(hand) {
+            TAKEN_BACK if !ours => {}
+            ttl => self.publish(client, key, ttl),
+        }
     }
 }
-
-const _: () = assert!(HOLDS.as_millis() == SECOND_HAND as u128, "in milliseconds");

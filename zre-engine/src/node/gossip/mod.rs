@@ -8,8 +8,8 @@
 //! | `client` | the hubs that we connect to |
 //!
 //! A tuple is a node's UUID and its endpoint. Its time to live, which stock programs set to 0 and do not look at, says here
-//! how the teller knows it: 0, at first hand; 1, not any more; more, at second hand. So the tuples of dead nodes can end,
-//! where stock programs keep them for ever.
+//! how the teller knows it: 0, at first hand; 1, not any more; more, at second hand or later. So the tuples of dead nodes can
+//! end, where stock programs keep them for ever.
 
 mod client;
 mod hub;
@@ -26,6 +26,7 @@ use crate::{
     error::CloseReason,
     id::{ConnId, PeerId},
     log::log,
+    planted::Planted,
 };
 use alloc::{collections::BTreeMap, format, vec::Vec};
 use bytes::{Bytes, BytesMut};
@@ -42,7 +43,7 @@ use zre_proto::{
 pub(super) const MESSAGE: usize = 1024;
 /// How long a tuple holds that nobody tells any more: time for a node, or a hub, to come back.
 const HOLDS: Duration = Duration::from_secs(30);
-/// The time to live of what is known at second hand, in milliseconds.
+/// The time to live of what is known at second hand, in milliseconds; one more for each hand after that.
 const SECOND_HAND: u32 = HOLDS.as_millis() as u32;
 /// The time to live of what does not hold any more. Programs that do not look at it know the tuple already.
 const TAKEN_BACK: u32 = 1;
@@ -75,6 +76,23 @@ impl Gossip {
     pub(super) fn counts(&self) -> (usize, usize, usize) {
         let clients = self.clients.values().filter(|client| client.introduced).count();
         (self.table.len(), clients, self.hubs.iter().filter(|hub| hub.up).count())
+    }
+}
+
+/// How a time to live says at which hand something is known.
+fn ttl(hand: Hand) -> u32 {
+    match hand {
+        Hand::FIRST => 0,
+        hand if hand > Hand::LAST => TAKEN_BACK,
+        Hand(more) => SECOND_HAND + u32::from(more - 1),
+    }
+}
+
+/// What a time to live of one of ours says.
+fn hand(ttl: u32) -> Hand {
+    match ttl {
+        0 => Hand::FIRST,
+        ttl => Hand(u8::try_from(ttl.saturating_sub(SECOND_HAND)).unwrap_or(u8::MAX).saturating_add(1)),
     }
 }
 
@@ -135,9 +153,14 @@ impl Node {
             }
             return;
         }
-        let hand = if tuple.ttl == 0 { Hand::First } else { Hand::Second };
+        let hand = hand(tuple.ttl);
         let until = (!ours && tuple.ttl > 0).then(|| now + Duration::from_millis(tuple.ttl.into()));
-        let before = self.gossip.table.hand(key);
+        // Where nobody told it any more, those who were told before were not told that.
+        let hands = |node: &Self| {
+            let table = &node.gossip.table;
+            (table.is_told(key), table.hand(key), node.hand_of_hub(key))
+        };
+        let before = hands(self);
         let most = self.config.limits.tuples;
         match self.gossip.table.tell((teller, hand), key, tuple.value.clone(), until, most) {
             Told::New => {
@@ -153,8 +176,9 @@ impl Node {
                     _ => self.seek_no_more(key),
                 }
             }
-            Told::Known if before != self.gossip.table.hand(key) => self.spread(key),
-            Told::Known => {}
+            Told::Known if before != hands(self) => self.spread(key),
+            // Where somebody still knows it at first hand, that may be a hub that has it from us.
+            Told::Known => self.tell_hubs(key),
             Told::Refused => {
                 self.statistics.gossip_refused += 1;
                 complain!(self, "gossip: {key} is not remembered, for as many nodes are known as the limit allows");
@@ -180,8 +204,8 @@ impl Node {
         if !self.gossip.table.is_told(key) {
             return;
         }
-        // Of interest to those who look at how well it is known.
-        let ours: Vec<_> = self.clients_of_ours().filter(|client| !self.gossip.table.tells(*client, key)).collect();
+        // Of interest to those who look at how well it is known: also to those who tell it, for they tell it other hubs too.
+        let ours: Vec<_> = self.clients_of_ours().collect();
         ours.into_iter().for_each(|client| self.publish_to_client(client, key));
     }
 
@@ -192,7 +216,7 @@ impl Node {
             let vouched = self.gossip.table.is_vouched_for(key, conn);
             let (hub, table) = (&mut self.gossip.hubs[index], &self.gossip.table);
             if vouched && !table.tells(conn, key) && hub.published.insert(key) {
-                self.publish(conn, key, SECOND_HAND);
+                self.publish(conn, key, ttl(Hand::FIRST.next()));
             } else if !vouched && hub.published.remove(&key) && hub.ours {
                 self.publish(conn, key, TAKEN_BACK);
             }
@@ -202,7 +226,7 @@ impl Node {
     /// Nobody has told a tuple for a while.
     pub(super) fn serve_gossip(&mut self) {
         while let Some(key) = self.gossip.table.due(self.now) {
-            if self.peers.get(&key).is_some_and(|peer| peer.ready) {
+            if self.peers.get(&key).is_some_and(|peer| peer.ready) || self.planted(Planted::KeepTuples) {
                 // It is there, whoever tells so.
                 self.gossip.table.extend(key, HOLDS, self.now);
             } else {

@@ -16,13 +16,23 @@ use core::time::Duration;
 use smallvec::SmallVec;
 use zre_proto::Text;
 
-/// How well a teller knows what it tells.
+/// How well somebody knows what it tells: 0 is the node itself, or a hub that the node is connected to; whoever has it from
+/// another knows it at one hand more. Beyond a few it is not believed: so hubs that tell each other what they have from each
+/// other come to an end of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Hand {
-    /// It has it from others who have it from others.
-    Second,
-    /// It is the node itself, or a hub that the node is connected to.
-    First,
+pub(super) struct Hand(pub(super) u8);
+
+impl Hand {
+    pub(super) const FIRST: Self = Self(0);
+    /// As far as anything is believed: a hub's client, the hub, another hub, its client, and one more of each.
+    pub(super) const LAST: Self = Self(3);
+    /// Nobody tells it.
+    pub(super) const NONE: Self = Self(u8::MAX);
+
+    /// Of whoever hears it from one who knows it so.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 #[derive(Debug)]
@@ -73,8 +83,14 @@ impl Table {
 
     /// Whether somebody beside this one tells a tuple at first hand.
     pub(super) fn is_vouched_for(&self, key: PeerId, beside: ConnId) -> bool {
-        let vouches = |(teller, hand): &(ConnId, Hand)| *teller != beside && *hand == Hand::First;
+        let vouches = |(teller, hand): &(ConnId, Hand)| *teller != beside && *hand == Hand::FIRST;
         self.entries.get(&key).is_some_and(|entry| entry.tellers.iter().any(vouches))
+    }
+
+    /// The best hand at which one of these tells a tuple.
+    pub(super) fn hand_among(&self, key: PeerId, among: impl Fn(ConnId) -> bool) -> Hand {
+        let tellers = self.entries.get(&key).into_iter().flat_map(|entry| &entry.tellers);
+        tellers.filter(|(teller, _)| among(*teller)).map(|(_, hand)| *hand).min().unwrap_or(Hand::NONE)
     }
 
     /// Whether anybody tells a tuple now.
@@ -204,5 +220,5 @@ impl Table {
 }
 
 fn best(entry: &Entry) -> Hand {
-    entry.tellers.iter().map(|(_, hand)| *hand).max().unwrap_or(Hand::Second)
+    entry.tellers.iter().map(|(_, hand)| *hand).min().unwrap_or(Hand::NONE)
 }

@@ -4,6 +4,7 @@ use super::{
     Scenario,
     draw::{self, Kinds, SPAN, Source},
 };
+use crate::sim::Plan;
 use arbitrary::{Arbitrary, Result, Unstructured};
 use std::time::Duration;
 
@@ -25,6 +26,13 @@ impl<'a> Arbitrary<'a> for Scenario {
         }
         operations.sort_by_key(|operation| operation.at);
         let hostile = (seed % 4) as usize;
-        Ok(Self { seed, nodes, hostile, network, operations, duration: Duration::ZERO })
+        let discovery = match seed % 16 {
+            4 => Plan::Gossip { hubs: 1 },
+            5 => Plan::Gossip { hubs: 2 },
+            6 => Plan::Peers,
+            7 => Plan::Mixed { hubs: 1 },
+            _ => Plan::Beacons,
+        };
+        Ok(Self { seed, nodes, hostile, discovery, contest: Vec::new(), network, operations, duration: Duration::ZERO })
     }
 }

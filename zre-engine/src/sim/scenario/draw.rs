@@ -2,7 +2,7 @@
 
 use super::{Cut, Op, Operation, Scenario};
 use crate::sim::{
-    Network, Share,
+    Network, Plan, Share,
     dice::{Dice, Topic},
     millis,
 };
@@ -118,14 +118,55 @@ pub(super) fn swarm(seed: u64) -> Scenario {
     let count = 5 + dice.index(60);
     let span = 5_000 + dice.below(60_000);
     let mut operations: Vec<_> = (0..count).map(|_| operation(&mut dice, nodes, span, kinds)).collect();
+    let (discovery, trouble) = discovery(seed, nodes, span);
+    operations.extend(trouble);
+    let (contest, candidacies) = elections(seed, nodes, span);
+    operations.extend(candidacies);
     operations.sort_by_key(|operation| operation.at);
-    Scenario { seed, nodes, hostile: 0, network, operations, duration: Duration::ZERO }
+    Scenario { seed, nodes, hostile: 0, discovery, contest, network, operations, duration: Duration::ZERO }
+}
+
+/// How the nodes of a swarm find each other, and what becomes of its hubs.
+fn discovery(seed: u64, nodes: usize, span: u64) -> (Plan, Vec<Operation>) {
+    // Of its own, so that all else is as it would be with beacons.
+    let mut dice = Dice::new(seed, Topic::Discovery, [0; 3]);
+    if dice.below(4) > 0 {
+        return (Plan::Beacons, Vec::new());
+    }
+    let hubs = 1 + dice.index(3);
+    let plan = match dice.below(5) {
+        0 | 1 => Plan::Gossip { hubs },
+        2 => Plan::Gossip { hubs: 1 },
+        3 => Plan::Mixed { hubs },
+        _ => Plan::Peers,
+    };
+    let count = if plan.hubs() > 0 { dice.below(10) } else { 0 };
+    let trouble = (0..count).map(|_| {
+        let at = millis(dice.below(span));
+        let (node, other) = (nodes + dice.index(hubs), dice.index(nodes));
+        let what = match dice.below(10) {
+            0 => Op::Crash { node },
+            1 => Op::Kill { node },
+            2..=4 => Op::Restart { node, same_uuid: dice.flip(), same_port: true },
+            5 => Op::Pause { node },
+            6 => Op::Resume { node },
+            7 => Op::Move { node },
+            8 => Op::Partition { one: vec![node], other: vec![other], cut: Cut::All },
+            _ => [Op::Reset { one: node, other }, Op::Forget { one: node, other }][dice.index(2)].clone(),
+        };
+        Operation { at, what }
+    });
+    (plan, trouble.collect())
 }
 
 pub(super) fn siege(seed: u64) -> Scenario {
     let mut scenario = swarm(seed);
     let mut dice = Dice::new(seed, Topic::Siege, [0; 3]);
     scenario.hostile = 1 + dice.index(8);
+    // They hear of nodes by their beacons.
+    scenario.discovery = Plan::Beacons;
+    scenario.contest.clear();
+    scenario.operations.retain(|operation| !matches!(operation.what, Op::Contest { .. }));
     if dice.flip() {
         // Nothing else goes wrong, so nothing is an excuse.
         scenario.operations.retain(|operation| operation.what.is_daily());
@@ -133,6 +174,25 @@ pub(super) fn siege(seed: u64) -> Scenario {
     }
     scenario.duration = scenario.duration.max(Duration::from_secs(20));
     scenario
+}
+
+/// Who wants to lead which groups in a swarm: all from the start, or some of them some time.
+fn elections(seed: u64, nodes: usize, span: u64) -> (Vec<String>, Vec<Operation>) {
+    let mut dice = Dice::new(seed, Topic::Election, [0; 3]);
+    let group = GROUPS[dice.index(GROUPS.len())].to_owned();
+    match dice.below(6) {
+        0 => (vec![group], Vec::new()),
+        1 => {
+            let count = 1 + dice.index(2 * nodes);
+            let some = (0..count).map(|_| {
+                let group = GROUPS[dice.index(GROUPS.len())].to_owned();
+                let what = Op::Contest { node: dice.index(nodes), group };
+                Operation { at: millis(dice.below(span)), what }
+            });
+            (Vec::new(), some.collect())
+        }
+        _ => (Vec::new(), Vec::new()),
+    }
 }
 
 /// One of the presets, with only some of its faults.

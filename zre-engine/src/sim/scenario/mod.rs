@@ -13,7 +13,10 @@ mod shrink;
 
 #[cfg(doc)]
 use super::Builder;
-use super::network::{Network, millis};
+use super::{
+    Plan,
+    network::{Network, millis},
+};
 pub use explore::explore;
 pub use operation::{Cut, Op, Operation};
 pub use run::{Report, Trial};
@@ -55,6 +58,12 @@ pub struct Scenario {
     /// that heals does not end them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub hostile: usize,
+    /// How the nodes find each other. Hubs are numbered after the nodes, so that operations can be about them.
+    #[serde(default, skip_serializing_if = "is_by_beacons")]
+    pub discovery: Plan,
+    /// Groups that every node joins when it starts, and wants to lead ([`Builder::contest`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contest: Vec<String>,
     /// What the network is like until it is healed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub network: Network,
@@ -74,21 +83,25 @@ impl Scenario {
     pub const NODES_MOST: usize = 10_000;
     /// The most hostile machines that a scenario may have.
     pub const HOSTILE_MOST: usize = 1_000;
+    /// The most hubs that a scenario may have.
+    pub const HUBS_MOST: usize = 64;
 
     /// Nodes on a fast network, to which nothing happens.
     pub fn new(seed: u64, nodes: usize) -> Self {
         let (network, operations) = (Network::default(), Vec::new());
-        Self { seed, nodes, hostile: 0, network, operations, duration: Duration::ZERO }
+        let (discovery, contest) = (Plan::Beacons, Vec::new());
+        Self { seed, nodes, hostile: 0, discovery, contest, network, operations, duration: Duration::ZERO }
     }
 
     /// A scenario of 5 to 12 nodes that follows from a seed. Each seed turns on some of the faults and leaves the others out
-    /// (a swarm), for what happens all the time hides what happens rarely.
+    /// (a swarm), for what happens all the time hides what happens rarely. In one of four the nodes find each other by other
+    /// means than beacons, and in one of three they elect leaders.
     pub fn swarm(seed: u64) -> Self {
         draw::swarm(seed)
     }
 
     /// A swarm under siege: the nodes of [`swarm`](Self::swarm), or in every other case nodes to which nothing else happens,
-    /// and 1 to 8 hostile machines.
+    /// and 1 to 8 hostile machines. All of them beacon, and nobody elects leaders.
     pub fn siege(seed: u64) -> Self {
         draw::siege(seed)
     }
@@ -98,13 +111,18 @@ impl Scenario {
     /// # Errors
     ///
     /// If it is not JSON, or not that of a scenario, or has more than [`NODES_MOST`](Self::NODES_MOST) nodes or
-    /// [`HOSTILE_MOST`](Self::HOSTILE_MOST) hostile machines, or a message of more than 64 MiB.
+    /// [`HOSTILE_MOST`](Self::HOSTILE_MOST) hostile machines or [`HUBS_MOST`](Self::HUBS_MOST) hubs, or a message of more
+    /// than 64 MiB.
     pub fn from_json(json: &str) -> Result<Self, ScenarioError> {
         let mut scenario: Self = serde_json::from_str(json).map_err(|error| ScenarioError(error.to_string()))?;
         scenario.operations.sort_by_key(|operation| operation.at);
         if scenario.hostile > Self::HOSTILE_MOST {
             let (found, most) = (scenario.hostile, Self::HOSTILE_MOST);
             return Err(ScenarioError(format!("{found} hostile machines are too many; there may be {most}")));
+        }
+        if scenario.discovery.hubs() > Self::HUBS_MOST {
+            let (found, most) = (scenario.discovery.hubs(), Self::HUBS_MOST);
+            return Err(ScenarioError(format!("{found} hubs are too many; there may be {most}")));
         }
         if scenario.nodes > Self::NODES_MOST {
             let (found, most) = (scenario.nodes, Self::NODES_MOST);
@@ -138,6 +156,10 @@ impl Scenario {
 
 fn is_zero(count: &usize) -> bool {
     *count == 0
+}
+
+fn is_by_beacons(plan: &Plan) -> bool {
+    *plan == Plan::Beacons
 }
 
 fn is_default(network: &Network) -> bool {

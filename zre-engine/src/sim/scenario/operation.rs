@@ -39,7 +39,8 @@ pub enum Cut {
 }
 
 /// What happens. An operation on a node that does not exist, or that cannot be done at the time, does nothing: so what is
-/// left of a scenario that is made smaller still makes sense.
+/// left of a scenario that is made smaller still makes sense. What can happen to a machine can happen to a hub too: hubs
+/// are numbered after the nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -49,6 +50,8 @@ pub enum Op {
     Join { node: usize, group: String },
     /// A node leaves a group.
     Leave { node: usize, group: String },
+    /// A node wants to lead a group from now on, whenever it is in it.
+    Contest { node: usize, group: String },
     /// A node sends another a message of so many octets.
     Whisper { node: usize, to: usize, octets: usize },
     /// A node sends a group a message of so many octets.
@@ -106,6 +109,7 @@ impl Op {
         match self {
             Self::Join { node, .. }
             | Self::Leave { node, .. }
+            | Self::Contest { node, .. }
             | Self::Shout { node, .. }
             | Self::Crash { node }
             | Self::Kill { node }
@@ -144,6 +148,7 @@ impl Op {
         match self {
             Self::Join { node, .. }
             | Self::Leave { node, .. }
+            | Self::Contest { node, .. }
             | Self::Shout { node, .. }
             | Self::Crash { node }
             | Self::Kill { node }
@@ -172,12 +177,14 @@ impl Op {
 
     /// Carries it out. `number` makes the content of messages differ.
     pub(super) fn apply<A: App>(&self, sim: &mut Sim<A>, number: usize) {
-        if self.nodes().iter().any(|node| *node >= sim.len()) {
+        let most = sim.nodes_and_hubs();
+        if self.nodes().iter().any(|node| *node >= most) {
             return;
         }
         match self {
             Self::Join { .. }
             | Self::Leave { .. }
+            | Self::Contest { .. }
             | Self::Whisper { .. }
             | Self::Shout { .. }
             | Self::Flood { .. }
@@ -200,7 +207,7 @@ impl Op {
             Self::Move { node } => sim.change_address(*node),
             Self::Link { node, up } => sim.set_link(*node, *up),
             Self::Partition { one, other, cut } => {
-                let there = |side: &[usize]| side.iter().copied().filter(|node| *node < sim.len()).collect::<Vec<_>>();
+                let there = |side: &[usize]| side.iter().copied().filter(|node| *node < most).collect::<Vec<_>>();
                 let (one, other) = (there(one), there(other));
                 match cut {
                     Cut::All => sim.partition(one, other),
@@ -217,11 +224,13 @@ impl Op {
 
     /// What an application does. Refusals are part of life.
     fn apply_call<A: App>(&self, sim: &mut Sim<A>, number: usize) {
-        let Some(node) = self.nodes().first().copied().filter(|node| sim.is_awake(*node)) else { return };
+        let acts = |node: &usize| *node < sim.len() && sim.is_awake(*node);
+        let Some(node) = self.nodes().first().copied().filter(acts) else { return };
         let peer = self.nodes().get(1).map(|peer| sim.id(*peer));
         sim.with(node, |_, cx| match (self, peer) {
             (Self::Join { group, .. }, _) => drop(cx.join(group)),
             (Self::Leave { group, .. }, _) => drop(cx.leave(group)),
+            (Self::Contest { group, .. }, _) => drop(cx.set_contest_in_group(group)),
             (Self::Shout { group, octets, .. }, _) => drop(cx.shout(group, content(number, 0, *octets))),
             (Self::Whisper { octets, .. }, Some(peer)) => drop(cx.whisper(peer, content(number, 0, *octets))),
             (Self::Flood { messages, octets, .. }, Some(peer)) => {

@@ -4,6 +4,7 @@ use super::{
     Scenario,
     draw::{self, Kinds, SPAN, Source},
 };
+use crate::sim::Plan;
 use proptest::{
     arbitrary::{Arbitrary, any},
     collection::vec,
@@ -36,7 +37,8 @@ impl Arbitrary for Scenario {
             let draw = |choices: &Vec<u32>| draw::operation(&mut Choices(choices.iter()), nodes, span, Kinds::ALL);
             let mut operations: Vec<_> = operations.iter().map(draw).collect();
             operations.sort_by_key(|operation| operation.at);
-            Self { seed, nodes, hostile: 0, network, operations, duration: Duration::ZERO }
+            let (discovery, contest) = (Plan::Beacons, Vec::new());
+            Self { seed, nodes, hostile: 0, discovery, contest, network, operations, duration: Duration::ZERO }
         };
         drawn.prop_map(scenario).boxed()
     }

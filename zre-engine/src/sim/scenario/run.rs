@@ -5,7 +5,7 @@ use super::Scenario;
 use crate::{
     Config,
     app::App,
-    sim::{Drain, Rule, Sample, Sim, Totals, Trace, Violation, secs},
+    sim::{Drain, Identity, Plan, Rule, Sample, Sim, Totals, Trace, Violation, secs},
 };
 use std::{
     fmt,
@@ -23,8 +23,15 @@ type Finish<A> = dyn Fn(&mut Sim<A>) -> Result<(), String>;
 /// by the other side.
 const HEALED_WITHIN: Duration = secs(50);
 
+/// The same where other things than beacons lead nodes to each other: who looks for somebody tries again after 30 s at most,
+/// and may be in the middle of an attempt.
+const FOUND_WITHIN: Duration = secs(100);
+
 /// The time after which what was sent must have arrived, on a network that is well.
 const ARRIVED_WITHIN: Duration = secs(15);
+
+/// How long an election may take once its voters see each other.
+const ELECTED_WITHIN: Duration = secs(5);
 
 /// How long a healed cluster is watched for being quiet: long enough for every silence to be asked about twice.
 const QUIET: Duration = secs(50);
@@ -157,22 +164,29 @@ impl<A: App + 'static> Trial<A> {
     /// The cluster of a scenario, at time zero. Its operations are not carried out: [`run`](Self::run) does that.
     pub fn build(&self, scenario: &Scenario) -> Sim<A> {
         let (make, configure) = (self.make.clone(), self.configure.clone());
-        let mut sim = Sim::builder(scenario.seed)
+        let (plan, nodes) = (scenario.discovery, scenario.nodes);
+        let mut builder = Sim::builder(scenario.seed)
             .nodes(scenario.nodes, move |node| make(node))
             .config(move |node, config| configure(node, config))
+            .hubs(plan.hubs())
+            .discovery(move |machine| plan.of(machine, nodes))
             .network(scenario.network.clone())
             .hostile(scenario.hostile)
             .trace(self.trace)
             .record_lives(self.lives)
             .drain(self.drain)
-            .keep_going(true)
-            .build();
+            .keep_going(true);
+        for group in &scenario.contest {
+            builder = builder.contest(group);
+        }
+        let mut sim = builder.build();
         (self.prepare)(&mut sim);
         sim
     }
 
-    /// Runs a scenario: first its operations, in which no invariant may be violated; then all is healed, and within 50 s
-    /// every view must be exact; then what was sent must have arrived.
+    /// Runs a scenario: first its operations, in which no invariant may be violated; then all is healed, hubs that are down
+    /// start again, and within 50 s (100 s, where other things than beacons lead nodes to each other) every view must be
+    /// exact; then each group that somebody wants to lead must have one leader, and what was sent must have arrived.
     pub fn run(&self, scenario: &Scenario) -> Report {
         self.run_seen(scenario, |_| ())
     }
@@ -183,7 +197,8 @@ impl<A: App + 'static> Trial<A> {
         let mut healed_in = None;
         let run = AssertUnwindSafe(|| {
             self.go_wrong(scenario, &mut sim, &mut see);
-            healed_in = self.go_well(&mut sim, &mut see);
+            let within = if scenario.discovery == Plan::Beacons { HEALED_WITHIN } else { FOUND_WITHIN };
+            healed_in = self.go_well(within, &mut sim, &mut see);
         });
         if let Err(panic) = catch_unwind(run) {
             let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -212,15 +227,22 @@ impl<A: App + 'static> Trial<A> {
         run_seen(sim, scenario.duration, see);
     }
 
-    fn go_well(&self, sim: &mut Sim<A>, see: &mut impl FnMut(&Sim<A>)) -> Option<Duration> {
+    fn go_well(&self, within: Duration, sim: &mut Sim<A>, see: &mut impl FnMut(&Sim<A>)) -> Option<Duration> {
         sim.calm();
-        let healed_in = sim.assert_converges(HEALED_WITHIN)?;
+        for hub in sim.len()..sim.nodes_and_hubs() {
+            if !sim.is_awake(hub) {
+                // Without it nobody would find those who come from now on.
+                sim.restart(hub, Identity::New);
+            }
+        }
+        let healed_in = sim.assert_converges(within)?;
         see(sim);
         // Until what broke has come to its end: what is exact at one moment need not be so at the next, and what was sent
         // on a connection that died without a word is missing until the silence is noticed.
-        let end = sim.now() + ARRIVED_WITHIN + HEALED_WITHIN;
+        let end = sim.now() + ARRIVED_WITHIN + within;
         run_seen(sim, end, see);
-        sim.assert_converges(HEALED_WITHIN)?;
+        sim.assert_converges(within)?;
+        sim.assert_led(ELECTED_WITHIN);
         sim.check_arrivals(ARRIVED_WITHIN);
         sim.check_answers();
         if self.quiet {

@@ -1,7 +1,7 @@
 //! A scenario that fails is made smaller, for as long as it still fails: fewer operations, fewer nodes, fewer faults.
 
 use super::{Report, Scenario};
-use crate::sim::{Rule, Share, Tcp, Udp, millis};
+use crate::sim::{Plan, Rule, Share, Tcp, Udp, millis};
 use std::collections::BTreeSet;
 
 /// What became of a scenario that failed.
@@ -31,6 +31,8 @@ pub fn shrink(scenario: &Scenario, run: impl Fn(&Scenario) -> Report) -> Option<
         search.operations();
         search.nodes();
         search.hostile();
+        search.discovery();
+        search.attempt(|scenario| scenario.contest.clear());
         search.network();
         search.times();
         if search.best.scenario == before || search.runs >= RUNS {
@@ -96,6 +98,21 @@ impl<F: Fn(&Scenario) -> Report> Search<F> {
         while self.best.scenario.hostile > 0 {
             let hostile = self.best.scenario.hostile;
             if ![0, hostile / 2, hostile - 1].into_iter().any(|fewer| self.attempt(|one| one.hostile = fewer)) {
+                break;
+            }
+        }
+    }
+
+    /// How nodes find each other: by beacons, or over fewer hubs.
+    fn discovery(&mut self) {
+        self.attempt(|scenario| scenario.discovery = Plan::Beacons);
+        for hubs in 1..self.best.scenario.discovery.hubs() {
+            let fewer = |scenario: &mut Scenario| {
+                if let Plan::Gossip { hubs: most } | Plan::Mixed { hubs: most } = &mut scenario.discovery {
+                    *most = hubs;
+                }
+            };
+            if self.attempt(fewer) {
                 break;
             }
         }

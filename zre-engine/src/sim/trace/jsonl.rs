@@ -17,12 +17,12 @@ impl Trace {
     /// Each line begins with `at_ms` (milliseconds since the beginning, kept to the nanosecond), `node` (its index) and
     /// `what`. What follows belongs to that:
     ///
-    /// - `start`, a process: its `id`, `name` and `endpoint`.
+    /// - `start`, a process: its `id`, `name` and `endpoint`; of a hub, where nodes gossip with it.
     /// - `event`, which the application heard: `kind` as Pyre writes it (`ENTER`, `WHISPER`, …); `peer` and its `name`;
     ///   `group`. ENTER: `headers` (an object) and `endpoint`. EXIT: `reason` in one word, and how many messages were
     ///   `unsent`. WHISPER and SHOUT: `content`.
-    /// - `call`, what the application did: `kind` is `join`, `leave`, `whisper`, `shout`, `set-header`, `disconnect` or
-    ///   `stop`; `peer`; `group`; `header` and its `value`; `content`. It is not said whether the node took it.
+    /// - `call`, what the application did: `kind` is `join`, `leave`, `contest`, `whisper`, `shout`, `set-header`,
+    ///   `require-peer`, `disconnect` or `stop`; `peer`; `group`; `endpoint`; `header` and its `value`; `content`. It is not said whether the node took it.
     /// - `fault`: in words, what went wrong or became well.
     /// - `datagram`: `from`; `octets`; `lost`, how many copies never arrived; `beacon` with `uuid` and `port`, or the
     ///   octets in `hex` where it is none.
@@ -34,6 +34,8 @@ impl Trace {
     ///   - a message of ZRE: `message` is its name (`HELLO`, `WHISPER`, …); `sequence`. HELLO: `name`, `endpoint`,
     ///     `groups`, `status`. JOIN and LEAVE: `group`, `status`. SHOUT, ELECT and LEADER: `group`. WHISPER and SHOUT:
     ///     how many `frames` of content, and `octets` in all of them.
+    ///   - a message of gossip, on a connection to a hub: `gossip` is its name (`HELLO`, `PUBLISH`, …). PUBLISH: `key`, which is a
+    ///     UUID; `value`, which is an endpoint; `ttl`.
     ///   - what is none of these: `broken` says why. The rest of that direction is not looked at.
     ///
     /// UUIDs are 32 upper-case hex digits. `content` is a list of frames: a string where a frame is UTF-8, else
@@ -171,6 +173,8 @@ struct Done<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     header: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a str>,
@@ -191,6 +195,11 @@ impl<'a> Done<'a> {
             Call::SetHeader(name, value) => Self { header: Some(name), value: Some(value), ..of("set-header") },
             Call::Disconnect(peer) => Self { peer: Some(peer.to_string()), ..of("disconnect") },
             Call::Stop => of("stop"),
+            Call::Contest(group) => Self { group: Some(group), ..of("contest") },
+            Call::RequirePeer(peer, at) => {
+                let peer = peer.map(|peer| peer.to_string());
+                Self { peer, endpoint: Some(at.to_string()), ..of("require-peer") }
+            }
             // What only drivers do is not written down.
             _ => of("driver"),
         }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use zre_proto::{
     DecodeError, Message, Text,
+    gossip::Gossip,
     message::Body,
     zmtp::{Command, Frame, FrameDecoder, GreetingDecoder},
 };
@@ -25,6 +26,16 @@ pub(super) enum Item {
         sequence: u16,
         #[serde(flatten)]
         fields: Fields,
+    },
+    /// On a connection to a hub.
+    Gossip {
+        gossip: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ttl: Option<u32>,
     },
     /// What no decoder takes. The rest of the direction is not looked at.
     Broken {
@@ -51,6 +62,9 @@ pub(super) struct Fields {
     #[serde(skip_serializing_if = "Option::is_none")]
     octets: Option<usize>,
 }
+
+/// What a message of gossip begins with. Those of ZRE begin with another number.
+const GOSSIP: [u8; 2] = [0xAA, 0xA0];
 
 /// Reads one direction.
 #[derive(Debug)]
@@ -117,6 +131,9 @@ fn take(message: &mut Option<(Message, usize, usize)>, frame: &Frame) -> Result<
         let command = Command::decode(&frame.body)?.name().to_str().into_owned();
         return Ok(Some(Item::Command { command }));
     }
+    if message.is_none() && frame.body.starts_with(&GOSSIP) {
+        return Ok(Some(gossip(&Gossip::decode(&frame.body)?)));
+    }
     match message {
         Some((_, frames, octets)) => {
             *frames += 1;
@@ -125,6 +142,17 @@ fn take(message: &mut Option<(Message, usize, usize)>, frame: &Frame) -> Result<
         None => *message = Some((Message::decode(&frame.body)?, 0, 0)),
     }
     Ok(if frame.more { None } else { message.take().map(describe) })
+}
+
+/// What a message of gossip says; it is one frame.
+fn gossip(message: &Gossip) -> Item {
+    let (mut key, mut value, mut ttl) = (None, None, None);
+    if let Gossip::Publish(tuple) = message {
+        key = Some(tuple.key.to_str().into_owned());
+        value = Some(tuple.value.to_str().into_owned());
+        ttl = Some(tuple.ttl);
+    }
+    Item::Gossip { gossip: message.name(), key, value, ttl }
 }
 
 fn describe((message, frames, octets): (Message, usize, usize)) -> Item {
@@ -153,6 +181,7 @@ fn describe((message, frames, octets): (Message, usize, usize)) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zre_proto::gossip::Tuple;
     use zre_proto::zmtp::{FrameHeader, Greeting, Metadata};
 
     fn frame(out: &mut Vec<u8>, header: FrameHeader, encode: impl FnOnce(&mut Vec<u8>)) {
@@ -190,6 +219,21 @@ mod tests {
             let pieces = said.chunks(size).flat_map(|piece| stream.read(&Bytes::copy_from_slice(piece)));
             assert!(pieces.eq(Stream::default().read(&said.clone().into())), "{size}");
         }
+    }
+
+    #[test]
+    fn gossip_is_told_from_what_peers_say() {
+        let mut said = Greeting::NULL.encode().to_vec();
+        let tuple = Tuple { key: "K".into(), value: "tcp://10.0.0.1:1".into(), ttl: 0 };
+        for message in [Gossip::Hello, Gossip::Publish(tuple)] {
+            let header = FrameHeader::message(message.encoded_len(), false);
+            frame(&mut said, header, |out| message.encode(out).unwrap());
+        }
+        let items = Stream::default().read(&said.into());
+        assert_eq!(
+            serde_json::to_string(&items[1..]).unwrap(),
+            r#"[{"gossip":"HELLO"},{"gossip":"PUBLISH","key":"K","value":"tcp://10.0.0.1:1","ttl":0}]"#
+        );
     }
 
     #[test]

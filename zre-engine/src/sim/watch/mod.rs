@@ -31,10 +31,13 @@ pub enum Rule {
     Order,
     /// ENTER and EXIT of a peer alternate; all else about a peer comes in between; JOIN and LEAVE of a group alternate.
     Life,
-    /// A node hears nothing about itself.
+    /// A node hears nothing about itself, but that it leads a group.
     Oneself,
     /// A message to a group comes only to nodes that are in it.
     Group,
+    /// A group's leader is a member of it that wants to lead; when all is well, all its members know the same one, and no
+    /// other that wants to lead has a smaller UUID.
+    Leader,
     /// No peer goes, and none falls silent, without a reason: its process ended, its machine slept, the network between
     /// the two failed.
     Faithful,
@@ -62,6 +65,7 @@ impl fmt::Display for Rule {
             Self::Life => "ENTER, then all else, then EXIT",
             Self::Oneself => "nothing about oneself",
             Self::Group => "shouts only to members",
+            Self::Leader => "one leader for each group",
             Self::Faithful => "no EXIT without a reason",
             Self::Bounds => "everything that waits is bounded",
             Self::Contract => "the contract of the engine",
@@ -136,23 +140,24 @@ pub(super) struct Watch {
     curve: Curve,
     /// Peers that had no room for a message, by who was told so: ROOM or EXIT is to come.
     full: BTreeSet<(usize, PeerId)>,
-    /// How many nodes are yet to start for the first time.
+    /// How many nodes and hubs are yet to start for the first time.
     unborn: usize,
 }
 
 impl Watch {
-    pub(super) fn new(nodes: usize, keep_going: bool) -> Self {
+    pub(super) fn new(nodes: usize, hubs: usize, keep_going: bool) -> Self {
         Self {
             keep_going,
             violations: Vec::new(),
             said: BTreeSet::new(),
             totals: Totals::default(),
-            cluster: Cluster::of(nodes),
+            // A hub is never born: it has no view, and nobody is to see it.
+            cluster: Cluster::of(nodes + hubs),
             ledger: Ledger::default(),
-            excuses: Excuses::of(nodes),
+            excuses: Excuses::of(nodes + hubs),
             curve: Curve::of(nodes),
             full: BTreeSet::new(),
-            unborn: nodes,
+            unborn: nodes + hubs,
         }
     }
 
@@ -259,6 +264,7 @@ impl Watch {
             Deed::Leave { group, done: true } => {
                 self.cluster.change_node(node, id, |all| all.seen[node].leave(group, waits));
             }
+            Deed::Contest { group, done: true } => self.cluster.seen[node].contest(group),
             Deed::Whisper { peer, content, sent: true } => self.ledger.sent((now, slow), (id, *peer), None, content),
             Deed::Shout { group, content, to } => {
                 to.iter().for_each(|peer| self.ledger.sent((now, slow), (id, *peer), Some(group), content));
@@ -270,7 +276,8 @@ impl Watch {
             }
             Deed::Stop => self.stops(node),
             // What was refused changes nothing.
-            Deed::Join { .. } | Deed::Leave { .. } | Deed::Whisper { .. } | Deed::SetHeader(..) => {}
+            Deed::Join { .. } | Deed::Leave { .. } | Deed::Contest { .. } | Deed::Whisper { .. } => {}
+            Deed::SetHeader(..) | Deed::RequirePeer(..) => {}
         }
     }
 
@@ -309,6 +316,10 @@ impl Watch {
 
     fn check(&mut self, now: u64, node: usize, peer: PeerId, event: &Event) -> Result<(), (Rule, String)> {
         let Some(me) = self.cluster.seen[node].id() else { return Ok(()) };
+        if let Event::Leader { group, .. } = event {
+            // The only event that may be about the node itself.
+            return self.cluster.seen[node].led_by(peer, group);
+        }
         if me == peer {
             return Err((Rule::Oneself, "that is the node itself".into()));
         }
@@ -383,6 +394,29 @@ impl Watch {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Groups that somebody wants to lead, each with who should.
+    pub(super) fn contested(&self) -> BTreeMap<Arc<str>, PeerId> {
+        let mut contested = BTreeMap::new();
+        for seen in self.cluster.seen.iter().filter(|seen| seen.is_running()) {
+            let Some(id) = seen.id() else { continue };
+            for group in seen.groups().filter(|group| seen.contests(group)) {
+                let least = contested.entry(group.clone()).or_insert(id);
+                *least = id.min(*least);
+            }
+        }
+        contested
+    }
+
+    /// What is wrong with what a node says of the leaders of its groups.
+    pub(super) fn misled(&self, node: usize, engine: &Node, contested: &BTreeMap<Arc<str>, PeerId>) -> Option<String> {
+        let name = |id: Option<PeerId>| id.map_or_else(|| "nobody".to_owned(), |id| self.cluster.name(id));
+        self.cluster.seen[node].groups().find_map(|group| {
+            let (found, expected) = (engine.leader(group), contested.get(group).copied());
+            let what = || format!("{} leads {group:?} for it, and should be {}", name(found), name(expected));
+            (found != expected).then(what)
+        })
     }
 
     /// Messages that were sent before a time, that somebody should have heard by now, and that he has not.

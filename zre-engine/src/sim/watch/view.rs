@@ -21,6 +21,10 @@ pub(super) struct Seen {
     made_up: BTreeSet<PeerId>,
     /// Groups that the node is in, and since when; or that it has left.
     groups: BTreeMap<Arc<str>, Option<u64>>,
+    /// Groups that it wants to lead.
+    contests: BTreeSet<Arc<str>>,
+    /// Who leads which group, as it was told.
+    leaders: BTreeMap<Arc<str>, PeerId>,
     /// Groups that it has left when nothing waited to be heard.
     left: BTreeSet<Arc<str>>,
 }
@@ -73,7 +77,7 @@ impl Seen {
     /// How many groups are in only one of what the node is in and what it is seen in.
     pub(super) fn differences(&self, seen: &[Arc<str>]) -> u64 {
         let unseen = self.groups().filter(|group| !seen.contains(group)).count();
-        let not_in = seen.iter().filter(|group| !matches!(self.groups.get(*group), Some(Some(_)))).count();
+        let not_in = seen.iter().filter(|group| !self.is_in(group)).count();
         (unseen + not_in) as u64
     }
 
@@ -84,12 +88,50 @@ impl Seen {
 
     /// `waits`: with messages for the group, perhaps, that it has not looked at.
     pub(super) fn leave(&mut self, group: &Arc<str>, waits: bool) {
+        self.leaders.remove(group);
         if let Some(since) = self.groups.get_mut(group) {
             *since = None;
             if !waits {
                 self.left.insert(group.clone());
             }
         }
+    }
+
+    pub(super) fn contest(&mut self, group: &Arc<str>) {
+        self.contests.insert(group.clone());
+    }
+
+    /// Whether it is in the group, and wants to lead it.
+    pub(super) fn contests(&self, group: &str) -> bool {
+        self.contests.contains(group) && self.is_in(group)
+    }
+
+    fn is_in(&self, group: &str) -> bool {
+        matches!(self.groups.get(group), Some(Some(_)))
+    }
+
+    /// Who leads a group, as it was told.
+    pub(super) fn leader(&self, group: &str) -> Option<PeerId> {
+        self.leaders.get(group).copied()
+    }
+
+    /// It is told who leads a group: a member, or itself.
+    pub(super) fn led_by(&mut self, peer: PeerId, group: &Arc<str>) -> Result<(), Wrong> {
+        if !self.may_hear(group) {
+            return Err((Rule::Leader, format!("of {group:?}, which the node is not in")));
+        }
+        let member = match self.groups_of(peer) {
+            Some(groups) => groups.contains(group),
+            None => self.id == Some(peer) && self.contests.contains(group),
+        };
+        if !member {
+            return Err((Rule::Leader, format!("of {group:?}, but it is no member of it, or does not want to lead")));
+        }
+        // What it heard of before it left the group is over.
+        if self.is_in(group) {
+            self.leaders.insert(group.clone(), peer);
+        }
+        Ok(())
     }
 
     /// Whether a message to the group may come: the node is in it, or was when it came.
@@ -115,6 +157,9 @@ impl Seen {
                 !peer.groups().collect::<BTreeSet<_>>().into_iter().eq(told.iter().collect::<BTreeSet<_>>())
             })
         });
+        if let Some(group) = self.groups().find(|group| node.leader(group) != self.leader(group)) {
+            return Some(format!("another leads {group:?} than it was told"));
+        }
         wrong.map(|(id, _)| format!("the groups of {id} are others than those that it has joined"))
     }
 
@@ -135,6 +180,7 @@ impl Seen {
 
     pub(super) fn exit(&mut self, peer: PeerId) -> Result<(), Wrong> {
         self.made_up.remove(&peer);
+        self.leaders.retain(|_, leader| *leader != peer);
         self.inside.remove(&peer).map(|_| ()).ok_or_else(outside)
     }
 
@@ -156,6 +202,9 @@ impl Seen {
         let place = groups.iter().position(|found| found == group);
         let place = place.ok_or_else(|| (Rule::Life, format!("it was not in {group:?}")))?;
         groups.remove(place);
+        if self.leader(group) == Some(peer) {
+            self.leaders.remove(group);
+        }
         Ok(())
     }
 }

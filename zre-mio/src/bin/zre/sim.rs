@@ -23,10 +23,10 @@ use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
-use workload::Chatter;
+use workload::{Chatter, GROUP};
 use zre_engine::{
     Config,
-    sim::{Network, Op, Scenario, Sim, Trial, UnknownNetwork},
+    sim::{Network, Op, Plan, Scenario, Sim, Trial, UnknownNetwork},
 };
 
 /// Run a simulated cluster: many nodes, a bad network, simulated time, nothing sent for real
@@ -51,11 +51,17 @@ pub(crate) struct Options {
     /// they make up enters, and is counted, like nodes and what these say [default: 0]
     #[arg(long, value_name = "N", value_parser = hostile)]
     hostile: Option<usize>,
+    /// Nodes find each other not by beacons but by gossip, over so many hubs, at most 64
+    #[arg(long, value_name = "N", value_parser = hubs)]
+    hubs: Option<usize>,
+    /// All nodes want to lead the group sim: leaders are elected
+    #[arg(long)]
+    contest: bool,
     /// How many simulated seconds to run, as in 10 or 0.5 [default: 10]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     duration: Option<Duration>,
     /// Run what this JSON file says (- is standard input), then heal everything and check that all is well again.
-    /// --nodes, --seed, --network, --hostile and --duration, where given, come before what the file says
+    /// --nodes, --seed, --network, --hostile, --hubs, --contest and --duration, where given, come before what the file says
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Draw how the nodes found each other: the share of pairs that see each other, over simulated time
@@ -77,6 +83,7 @@ const EXAMPLES: &str = r#"Examples:
   zre sim --nodes 100 --network wifi --seed 7        more of them, on a worse one
   zre sim --network hostile --plot mesh.svg --pcap mesh.pcap
   zre sim --hostile 20                               10 nodes among 20 that lie
+  zre sim --hubs 2 --contest                         by gossip over two hubs; they elect a leader
   zre sim --scenario split.json --seed 8 --json
 
 A scenario says what happens when, in milliseconds; nodes are numbered from 0:
@@ -87,7 +94,10 @@ A scenario says what happens when, in milliseconds; nodes are numbered from 0:
     {"at": 15000, "do": "restart", "node": 2},
     {"at": 19000, "do": "whisper", "node": 0, "to": 2, "octets": 100}]}
 With "hostile": 20 beside "nodes" there are that many hostile machines, until all is healed in the end.
-There are join, leave, whisper, shout, flood, disconnect, crash, kill, stop, restart, pause, resume, slow, clock, move,
+With "discovery": {"gossip": {"hubs": 2}}, "peers" (each node was told of those before it) or {"mixed": {"hubs": 1}} nodes
+find each other so; hubs are numbered after the nodes, and operations can be about them. With "contest": ["sim"] all nodes
+are in that group and want to lead it.
+There are join, leave, contest, whisper, shout, flood, disconnect, crash, kill, stop, restart, pause, resume, slow, clock, move,
 link, partition, reset, forget, heal and network; `cargo doc -p zre-engine --features sim` has them under sim::Op.
 
 Exit codes: 0 all is well; 1 something was violated, or a file could not be written; 2 the command line or the scenario
@@ -174,6 +184,10 @@ impl Options {
         scenario.seed = self.seed.unwrap_or(scenario.seed);
         scenario.duration = self.duration.unwrap_or(scenario.duration);
         scenario.hostile = self.hostile.unwrap_or(scenario.hostile);
+        scenario.discovery = self.plan().unwrap_or(scenario.discovery);
+        if self.contest && !scenario.contest.iter().any(|group| group == GROUP) {
+            scenario.contest.push(GROUP.to_owned());
+        }
         if let Some(preset) = &self.network {
             scenario.network = preset.network.clone();
         }
@@ -193,20 +207,31 @@ impl Options {
             Some(Preset { name, network }) => (name.as_str(), network.clone()),
             None => ("lan", Network::lan()),
         };
-        let mut sim = Sim::builder(self.seed.unwrap_or(1))
+        let plan = self.plan().unwrap_or_default();
+        let mut builder = Sim::builder(self.seed.unwrap_or(1))
             .nodes(nodes, move |_| Chatter::new(nodes))
+            .hubs(plan.hubs())
+            .discovery(move |machine| plan.of(machine, nodes))
             .network(network)
             .hostile(self.hostile.unwrap_or(0))
             .trace(trace)
-            .keep_going(true)
-            .build();
+            .keep_going(true);
+        if self.contest {
+            builder = builder.contest(GROUP);
+        }
+        let mut sim = builder.build();
         let end = self.duration.unwrap_or(Duration::from_secs(10));
         let mut progress = Progress::of(end);
         while sim.now() < end {
             sim.run_for(STEP.min(end - sim.now()));
             progress.show(sim.now(), sim.mesh());
         }
-        Outcome::of_cluster(&mut sim, self.hostile.unwrap_or(0), name, self.again(None))
+        Outcome::of_cluster(&mut sim, (self.hostile.unwrap_or(0), plan.hubs()), name, self.again(None))
+    }
+
+    /// How nodes find each other, where the command line says so.
+    fn plan(&self) -> Option<Plan> {
+        self.hubs.map(|hubs| if hubs == 0 { Plan::Beacons } else { Plan::Gossip { hubs } })
     }
 
     /// The command that does the same again.
@@ -229,7 +254,11 @@ impl Options {
         add("seed", self.seed.map(|seed| seed.to_string()).or_else(|| or("1")));
         add("network", self.network.as_ref().map(|preset| preset.name.clone()).or_else(|| or("lan")));
         add("hostile", self.hostile.map(|hostile| hostile.to_string()));
+        add("hubs", self.hubs.map(|hubs| hubs.to_string()));
         add("duration", self.duration.map(|end| end.as_secs_f64().to_string()).or_else(|| or("10")));
+        if self.contest {
+            command += " --contest";
+        }
         command
     }
 }
@@ -267,6 +296,13 @@ fn hostile(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(hostile @ 0..=Scenario::HOSTILE_MOST) => Ok(hostile),
         _ => Err(format!("there may be 0 to {} hostile machines", Scenario::HOSTILE_MOST)),
+    }
+}
+
+fn hubs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(hubs @ 0..=Scenario::HUBS_MOST) => Ok(hubs),
+        _ => Err(format!("there may be 0 to {} hubs", Scenario::HUBS_MOST)),
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Outcome {
     pub(super) nodes: usize,
     /// Hostile machines beside them.
     pub(super) hostile: usize,
+    /// Hubs over which they gossip.
+    pub(super) hubs: usize,
     pub(super) seed: u64,
     /// The name of a preset, or [`CUSTOM`].
     pub(super) network: String,
@@ -50,6 +52,7 @@ impl Outcome {
         Self {
             nodes: report.scenario.nodes,
             hostile: report.scenario.hostile,
+            hubs: report.scenario.discovery.hubs(),
             seed: report.scenario.seed,
             network: Network::PRESETS.iter().find(is).unwrap_or(&CUSTOM).to_string(),
             digest: report.digest,
@@ -66,11 +69,17 @@ impl Outcome {
         }
     }
 
-    pub(super) fn of_cluster(sim: &mut Sim<Chatter>, hostile: usize, network: &str, again: String) -> Self {
+    pub(super) fn of_cluster(
+        sim: &mut Sim<Chatter>,
+        (hostile, hubs): (usize, usize),
+        network: &str,
+        again: String,
+    ) -> Self {
         let trace = sim.take_trace();
         Self {
             nodes: sim.len(),
             hostile,
+            hubs,
             seed: sim.seed(),
             network: network.into(),
             digest: sim.digest(),
@@ -110,6 +119,7 @@ impl Outcome {
             .raw("violated", &json::harmless(&violated))
             .number("nodes", self.nodes as u64)
             .number("hostile", self.hostile as u64)
+            .number("hubs", self.hubs as u64)
             .number("seed", self.seed)
             .raw("network", &string(&self.network))
             .number("simulated_ms", self.simulated.as_millis())

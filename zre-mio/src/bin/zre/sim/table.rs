@@ -14,7 +14,12 @@ pub(super) fn print(outcome: &Outcome, output: &Output) {
         1 => ", and 1 hostile machine".into(),
         hostile => format!(", and {} hostile machines", count(hostile as u64)),
     };
-    let title = format!("{} node{plural} on {network}, seed {seed}{among}", count(*nodes as u64));
+    let over = match outcome.hubs {
+        0 => String::new(),
+        1 => ", by gossip over 1 hub".into(),
+        hubs => format!(", by gossip over {hubs} hubs"),
+    };
+    let title = format!("{} node{plural} on {network}, seed {seed}{over}{among}", count(*nodes as u64));
     output.line(output.paint(Colour::Bold, &title));
     for (name, text) in rows(outcome) {
         output.line(format_args!("  {}  {text}", output.paint(Colour::Dim, &format!("{name:<10}"))));

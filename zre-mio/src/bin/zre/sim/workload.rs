@@ -7,7 +7,7 @@ use zre_engine::{
 };
 
 /// The group that all nodes are in.
-const GROUP: &str = "sim";
+pub(super) const GROUP: &str = "sim";
 
 /// The one timer: time to say something.
 const TALK: u64 = 0;
