@@ -175,12 +175,16 @@ impl Node {
     }
 
     pub(super) fn serve_seeks(&mut self) {
-        while let Some((_, id)) = self.sought.due.first().copied().filter(|(at, _)| *at <= self.now)
-            && self.phase == Phase::Running
-            && self.sought.trying.len() < self.config.limits.strangers.max(1)
-        {
-            self.sought.set_next(id, None);
-            self.try_sought(id);
+        let now = self.now;
+        let free = self.config.limits.strangers.max(1).saturating_sub(self.sought.trying.len());
+        let due = self.sought.due.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id);
+        // Each once: at the end of time there is no later for them.
+        let due: Vec<_> = due.take(free).collect();
+        for id in due {
+            if self.phase == Phase::Running {
+                self.sought.set_next(id, None);
+                self.try_sought(id);
+            }
         }
         self.schedule_seeks();
     }

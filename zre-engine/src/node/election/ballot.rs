@@ -68,6 +68,8 @@ pub(super) struct Wave {
     /// How many ELECTs and LEADERs have come from Zyres.
     pub(super) elects: usize,
     pub(super) leaders: usize,
+    /// Who the last LEADER said it is.
+    pub(super) leader: Option<PeerId>,
     /// So many ELECTs as there are Zyres; and LEADER was said.
     pub(super) through: bool,
     pub(super) told: bool,
@@ -75,7 +77,7 @@ pub(super) struct Wave {
 
 impl Wave {
     pub(super) fn new(challenger: PeerId, father: Option<PeerId>) -> Self {
-        Self { challenger, father, elects: 0, leaders: 0, through: false, told: false }
+        Self { challenger, father, elects: 0, leaders: 0, leader: None, through: false, told: false }
     }
 }
 

@@ -167,7 +167,7 @@ impl Node {
             log!(info, "group {group:?} has lost its leader {peer}");
         }
         self.vote(&group);
-        if again {
+        if !self.has_ended_wave(&group) && again {
             self.begin_wave(&group);
         }
         self.look_at_wave(&group);

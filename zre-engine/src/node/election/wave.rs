@@ -141,24 +141,32 @@ impl Node {
 
     /// LEADER has come: from a Zyre, or from the leader itself, where that is one of ours.
     pub(super) fn wave_leader(&mut self, group: &Arc<str>, from: PeerId, leader: PeerId) {
-        let (me, zyres, ours) = (self.me.id, self.zyres(group).len(), self.kind(from) == Kind::Ours);
+        let (me, ours) = (self.me.id, self.kind(from) == Kind::Ours);
         let wave = self.elections.ballots.get_mut(group).and_then(|ballot| ballot.wave.as_mut());
         let Some(wave) = wave else { return };
         if ours && wave.challenger != leader {
             return;
         }
         wave.leaders += usize::from(!ours);
-        let (challenger, over) = (wave.challenger, wave.leaders >= zyres);
+        wave.leader = Some(leader);
+        let challenger = wave.challenger;
         if leader != me && !core::mem::replace(&mut wave.told, true) {
             self.tell_zyres(group, Word::Leader(challenger), None);
         }
-        if over {
-            self.end_wave(group, leader);
-        }
+        self.has_ended_wave(group);
+    }
+
+    /// Ends the wave, if all Zyres that are there have called somebody the leader.
+    pub(super) fn has_ended_wave(&mut self, group: &Arc<str>) -> bool {
+        let zyres = self.zyres(group).len();
+        let wave = self.elections.ballots.get(group).and_then(|ballot| ballot.wave);
+        let leader = wave.filter(|wave| wave.leaders >= zyres).and_then(|wave| wave.leader);
+        leader.into_iter().for_each(|leader| self.end_wave(group, leader));
+        leader.is_some()
     }
 
     /// All Zyres have called this one the leader.
-    pub(super) fn end_wave(&mut self, group: &Arc<str>, leader: PeerId) {
+    fn end_wave(&mut self, group: &Arc<str>, leader: PeerId) {
         let me = self.me.id;
         let kinds = self.electors(group);
         let is = |peer: PeerId, kind: Kind| kinds.contains(&(peer, kind));

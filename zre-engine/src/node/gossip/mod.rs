@@ -225,7 +225,7 @@ impl Node {
 
     /// Nobody has told a tuple for a while.
     pub(super) fn serve_gossip(&mut self) {
-        while let Some(key) = self.gossip.table.due(self.now) {
+        for key in self.gossip.table.due(self.now) {
             if self.peers.get(&key).is_some_and(|peer| peer.ready) || self.planted(Planted::KeepTuples) {
                 // It is there, whoever tells so.
                 self.gossip.table.extend(key, HOLDS, self.now);

@@ -208,9 +208,9 @@ impl Table {
         self.by_end.first().map(|(at, _)| *at)
     }
 
-    /// One whose time is over.
-    pub(super) fn due(&self, now: Instant) -> Option<PeerId> {
-        self.by_end.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+    /// Those whose time is over.
+    pub(super) fn due(&self, now: Instant) -> Vec<PeerId> {
+        self.by_end.iter().take_while(|(at, _)| *at <= now).map(|(_, key)| *key).collect()
     }
 
     /// It holds a while longer.
