@@ -105,7 +105,8 @@ impl Ours {
         assert!(entered.is_sorted_by(|one, next| one < next), "twice: {entered:?}");
     }
 
-    fn wait_for(&mut self, within: Duration, fits: impl Fn(&Event) -> bool) -> Option<Event> {
+    /// The next event that fits and has not been taken yet, if it comes in time.
+    pub fn wait_for(&mut self, within: Duration, fits: impl Fn(&Event) -> bool) -> Option<Event> {
         if let Some(index) = self.waiting.iter().position(&fits) {
             return Some(self.waiting.remove(index));
         }

@@ -48,7 +48,7 @@ fn at(name: &str, place: &str) -> Builder {
 
 /// A node that finds others through these hubs.
 fn client(name: &str, place: &str, hubs: &[&str]) -> Ours {
-    Ours::start(hubs.iter().fold(at(name, place), |builder, hub| builder.gossip_connect(hub)))
+    Ours::start(hubs.iter().fold(at(name, place), Builder::gossip_connect))
 }
 
 /// A hub within this process that is nobody's peer.
@@ -188,7 +188,8 @@ fn of_two_hubs_one_is_enough() {
         all_talk(&mut nodes, GROUP);
         assert_steady(&mut nodes);
         second.kill9();
-        [place, other].map(|place| clear_away(place));
+        clear_away(place);
+        clear_away(other);
     }
 }
 
@@ -553,7 +554,7 @@ fn a_hub_answers_as_stock_hubs_do() {
     }
     // A new tuple goes to all, the teller too; a known one to nobody.
     gossiper.say(&stranger);
-    assert_eq!(gossiper.answers(), [stranger.clone()]);
+    assert_eq!(gossiper.answers(), std::slice::from_ref(&stranger));
     gossiper.say(&stranger);
     assert_eq!(gossiper.answers(), []);
     assert_eq!(table(&hub_at).len(), 2);
