@@ -111,7 +111,7 @@ fn a_leader_that_leaves_stops_or_dies_is_followed_at_once() {
         all.retain(|host| *host != leader);
         match end {
             "leave" => drop(world.with(leader, |node, now| node.leave(now, GROUP)).unwrap()),
-            "stop" => world.with(leader, |node, now| node.stop(now)),
+            "stop" => world.with(leader, zre_engine::Node::stop),
             _ => world.kill(leader),
         }
         world.run_for(millis(500));
