@@ -13,6 +13,7 @@ pub mod seeds;
 pub mod solo;
 pub mod trouble;
 pub mod world;
+pub mod zgossip;
 pub mod zre;
 pub mod zyre;
 pub mod zyrejs;

@@ -2,8 +2,12 @@
 
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeSet, time::Duration};
-use zre_engine::{Config, Event, PeerId};
-use zre_tests::world::World;
+use zre_engine::{Config, Event, IoCause, PeerId};
+use zre_proto::message::Body;
+use zre_tests::{
+    solo::{Solo, Stock, router_opening},
+    world::World,
+};
 
 const GROUP: &str = "crew";
 
@@ -107,13 +111,50 @@ fn a_leader_that_leaves_stops_or_dies_is_followed_at_once() {
         all.retain(|host| *host != leader);
         match end {
             "leave" => drop(world.with(leader, |node, now| node.leave(now, GROUP)).unwrap()),
-            "stop" => world.with(leader, |node, now| node.stop(now)),
+            "stop" => world.with(leader, zre_engine::Node::stop),
             _ => world.kill(leader),
         }
         world.run_for(millis(500));
         let next = smallest(&world, &all);
         assert_eq!(leaders(&world, &all), [Some(next)].into(), "{end}");
     }
+}
+
+#[test]
+fn who_takes_offence_at_an_election_and_says_hello_again_has_begun_anew() {
+    let mut solo = Solo::default();
+    solo.node.join(solo.now, GROUP).unwrap();
+    solo.node.set_contest_in_group(solo.now, GROUP).unwrap();
+    solo.actions();
+    // Its HELLO comes before ours, which it does not answer, for it holds us ready then.
+    let to_node = solo.accept("10.0.0.9:40001");
+    let mut stock =
+        Stock { uuid: uuid::Uuid::from_u128(9), host: "10.0.0.9", sequence: 1, to_node, from_node: to_node };
+    stock.opening(&mut solo, to_node);
+    let hello = stock.hello("stock", &[GROUP]);
+    stock.say(&mut solo, hello.clone(), &[]);
+    let said = |solo: &mut Solo| {
+        let (conn, _) = solo.connects()[0];
+        solo.connected(conn);
+        solo.feed(conn, &router_opening());
+        solo.pass(secs(1));
+        solo.messages(conn).into_iter().map(|message| message.body).collect::<Vec<_>>()
+    };
+    let first = said(&mut solo);
+    assert!(matches!(first[..], [Body::Hello(_), Body::Elect { .. }, ..]), "{first:?}");
+    assert_eq!(solo.told()[0], "ENTER stock");
+
+    // It drops us for the ELECT, hears our beacon, and begins anew.
+    solo.broken(to_node, IoCause::Finished);
+    (stock.to_node, stock.sequence) = (solo.accept("10.0.0.9:40002"), 1);
+    stock.opening(&mut solo, stock.to_node);
+    stock.say(&mut solo, hello, &[]);
+    let told = solo.told();
+    assert!(told.iter().any(|event| event.starts_with("EXIT")), "{told:?}");
+    assert!(told.iter().any(|event| event.starts_with("ENTER")), "{told:?}");
+    let again = said(&mut solo);
+    assert!(matches!(again[..], [Body::Hello(_), ..]), "{again:?}");
+    assert!(!again.iter().any(|body| matches!(body, Body::Elect { .. })), "once is enough: {again:?}");
 }
 
 #[test]

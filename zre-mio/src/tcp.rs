@@ -15,13 +15,18 @@ const BACKLOG: i32 = 4096;
 pub(crate) fn listen(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(Protocol::TCP))?;
     // A node that is started again at once finds its old connections in TIME_WAIT; on Unix this overlooks them, and
-    // does not let two programs listen at once. With any free port it would only invite a race between two of us.
-    if cfg!(unix) && at.port() != 0 {
-        socket.set_reuse_address(true)?;
+    // does not let two programs listen at once. With any free port it would invite a race between two of us, until the
+    // socket listens; but whoever takes the place later, by its number, is to overlook what is left of these connections.
+    let reuse = |socket: &Socket| if cfg!(unix) { socket.set_reuse_address(true) } else { Ok(()) };
+    if at.port() != 0 {
+        reuse(&socket)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&at.into())?;
     socket.listen(BACKLOG)?;
+    if at.port() == 0 {
+        reuse(&socket)?;
+    }
     Ok(TcpListener::from_std(socket.into()))
 }
 
@@ -79,6 +84,26 @@ pub(crate) fn cause(error: &io::Error) -> IoCause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_place_is_free_again_at_once_whatever_is_left_of_its_connections() {
+        let first = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let at = first.local_addr().unwrap();
+        let caller = std::net::TcpStream::connect(at).unwrap();
+        let accepted = loop {
+            match first.accept() {
+                Ok((accepted, _)) => break accepted,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        assert_eq!(listen(at).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        // Who closes first keeps the trace of it.
+        drop((accepted, first));
+        listen(at).unwrap();
+        drop(caller);
+        listen(at).unwrap();
+    }
 
     #[test]
     fn what_the_system_says_has_its_word() {

@@ -111,6 +111,8 @@ impl Node {
             None => Meaning::Enters,
             Some(peer) if !peer.ready => Meaning::Enters,
             Some(peer) if peer.ending.is_some() => Meaning::Restarted,
+            // It owes us no answer: it was ready when it was told of an election, and has dropped us for that.
+            Some(peer) if peer.may_have_taken_offence(now) => Meaning::Restarted,
             Some(peer) if peer.hello_at.is_some_and(|at| now.since(at) <= ANSWER) => Meaning::Answers,
             Some(_) => Meaning::Restarted,
         };

@@ -22,7 +22,7 @@ mod deaf;
 mod poll;
 mod wave;
 
-use super::{Node, Phase, timers::Clock};
+use super::{Node, Phase, peer::Peer, timers::Clock};
 use crate::{
     error::SendError,
     event::{Event, ExitReason},
@@ -72,6 +72,13 @@ enum Kind {
     Unknown,
     /// It does not.
     Deaf,
+}
+
+impl Peer {
+    /// Whether it was told of an election a moment ago and has not shown that it understands.
+    pub(super) fn may_have_taken_offence(&self, now: Instant) -> bool {
+        !self.extended && self.told_of_election.is_some_and(|at| now.since(at) <= OFFENCE)
+    }
 }
 
 impl Node {
