@@ -149,7 +149,8 @@ impl Builder {
         self
     }
 
-    /// The same for the peer with that UUID, and no other.
+    /// The same for the peer with that UUID: it is sought until it is there. Whoever else is met at that endpoint enters like any
+    /// other, and the search goes on.
     pub fn required_peer(mut self, uuid: impl Into<Uuid>, endpoint: impl ToString) -> Self {
         self.peers.push((Some(uuid.into()), endpoint.to_string()));
         self
