@@ -120,6 +120,28 @@
 //! messages and tells the driver to stop reading, so TCP makes the senders wait. Nothing is lost. Until they are taken,
 //! events are packed ([`EventQueue`]); a driver that keeps them longer can do the same.
 //!
+//! # Where no beacon reaches
+//!
+//! Nodes find each other by beacons, by gossip, by what the user says, and by all of these at a time.
+//!
+//! - *Gossip* ([`Node::gossip_connect`]): hubs tell each node where the others are. A node is a hub itself once it has a
+//!   listener of the kind [`ListenerKind::Hub`]; with no other listener it is a hub and nothing else. It speaks as czmq's
+//!   zgossip does, with either end of it. A tuple holds while somebody who tells it is connected, and half a minute longer.
+//! - *Peers that the user names* ([`Node::require_peer`]), by their UUID and endpoint or by the endpoint alone.
+//!
+//! Whoever is looked for so is tried again and again, more and more slowly up to every half minute, until it is there, and
+//! again when it has gone. Endpoints can be names (`tcp://host:port`), which the driver looks up ([`Input::Resolved`]), and
+//! `ipc://` and `inproc://`, for nodes that are reached by the same.
+//!
+//! # Who leads
+//!
+//! In a group where nodes contest ([`Node::set_contest_in_group`]) one is the leader: the one with the smallest UUID of those
+//! that contest. All members hear of it ([`Event::Leader`], [`Node::leader`]), within two seconds after the last has come or
+//! gone, if all can reach each other. Zyres take part, and Zyre's own way of it is kept to towards them: so among Zyres it
+//! may be another that they agree on, and where they come to no end, nodes of this implementation agree without them.
+//! Programs that do not understand elections (Pyre, zyre.js) drop whoever tells them of one; each is told once, and is
+//! known from then on.
+//!
 //! # On an open network
 //!
 //! Whoever is on the network can send beacons and connect. [`Limits`] says what that can cost a node, and each limit what it
@@ -157,8 +179,8 @@
 //!
 //! # What this is not (yet)
 //!
-//! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. No gossip discovery and no
-//! leader election.
+//! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. A node with CURVE that gossip tells of
+//! is told on, and not met.
 // The simulator is a program for machines that have all of the standard library; nothing else here needs it.
 #![cfg_attr(not(feature = "sim"), no_std)]
 #![forbid(unsafe_code)]
