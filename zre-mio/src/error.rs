@@ -156,7 +156,7 @@ fn instead(at: &Address) -> &'static str {
     match at {
         Address::Ipc(_) => "stop the program that listens there, or choose another path, or * for any that is free",
         Address::Inproc(_) => "choose another name in this program, or * for any that is free",
-        _ => "stop the program that listens there, or choose another port, or none for any that is free",
+        _ => "stop the program that listens there, or choose another port, or any that is free (* in an endpoint)",
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     Node, Phase,
     admission::Visitor,
     conns::{Conn, Role},
+    grumble::complain,
     peer::{Ending, Out, Peer},
     receive::group_name,
     timers::Timer,
@@ -97,7 +98,9 @@ impl Node {
         let derived = || said.and_then(|said| self.connect_to(said, &from));
         let endpoint = known.or_else(|| derived().filter(|at| self.is_place_for(at, from.ip())));
         let Some(endpoint) = endpoint else {
-            return self.violation(id, Violation::Hello("an endpoint that cannot be connected to"));
+            let said = said.map(|said| alloc::format!("{said}")).unwrap_or_default();
+            complain!(self, "peer {peer_id} says that it is at {said:?}: this node cannot connect there");
+            return self.violation(id, Violation::Hello("an endpoint that this node cannot connect to"));
         };
         if self.is_own(&endpoint) {
             return;

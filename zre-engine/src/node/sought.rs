@@ -269,6 +269,9 @@ impl Node {
                 // Whoever is there has taken over the attempt.
                 continue;
             }
+            if seek.by_user && !had_entered && seek.attempts == 0 && self.phase == Phase::Running {
+                log!(warn, "nobody is met at {}: it is tried again and again", seek.at);
+            }
             let next = self.now + again(seek);
             seek.found = None;
             seek.attempts = if had_entered { 0 } else { seek.attempts.saturating_add(1) };

@@ -54,6 +54,8 @@ pub(super) struct Hub {
     heard: Instant,
     asked: Instant,
     hello: Instant,
+    /// That it is not there has been said.
+    missed: bool,
     clock: Clock,
 }
 
@@ -88,6 +90,7 @@ impl Node {
             heard: self.now,
             asked: self.now,
             hello: self.now,
+            missed: false,
             clock: Clock::default(),
         });
         if self.phase == Phase::Running {
@@ -159,7 +162,11 @@ impl Node {
         let hub = &mut self.gossip.hubs[index];
         (hub.up, hub.ours, hub.attempts) = (true, ours, 0);
         (hub.heard, hub.asked) = (now, now);
-        log!(info, "gossip: the hub at {} is there", hub.at);
+        if core::mem::take(&mut hub.missed) {
+            log!(warn, "gossip: the hub at {} is there", hub.at);
+        } else {
+            log!(info, "gossip: the hub at {} is there", hub.at);
+        }
         self.greet_hub(index, conn);
         self.schedule_hub(index);
     }
@@ -211,8 +218,9 @@ impl Node {
         let jitter = self.random(900, 1100);
         let now = self.now;
         let Some(hub) = self.gossip.hubs.get_mut(index) else { return };
-        if core::mem::replace(&mut hub.up, false) {
-            log!(info, "gossip: the hub at {} is gone", hub.at);
+        hub.up = false;
+        if self.phase == Phase::Running && !core::mem::replace(&mut hub.missed, true) {
+            log!(warn, "gossip: there is no hub at {} (any more): it is tried again and again", hub.at);
         }
         hub.conn = None;
         hub.published.clear();

@@ -53,8 +53,8 @@ pub(crate) struct NodeOptions {
     /// The endpoint to tell others, where it is not the one listened at
     #[arg(long, value_name = "URL")]
     pub(crate) advertise: Option<String>,
-    /// Look for a peer at this endpoint, as in tcp://192.168.1.7:5670, for whoever is there or by UUID; may be given
-    /// several times
+    /// Look for a peer at this endpoint, as in tcp://192.168.1.7:5670: for whoever is there, or until that UUID is; may be
+    /// given several times
     #[arg(long, value_name = "[UUID=]URL", value_parser = peer)]
     pub(crate) peer: Vec<(Option<PeerId>, String)>,
     /// A group to be in from the start, and in whose election of a leader to take part; may be given several times
