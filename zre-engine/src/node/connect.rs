@@ -25,7 +25,7 @@ use crate::{
 };
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec};
 use bytes::Bytes;
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
 /// The property by which nodes of this implementation know each other.
 const OURS: &str = "X-ZRE";
@@ -127,9 +127,13 @@ impl Node {
             return Err(InputError::AlreadyConnected);
         }
         let Role::Out(peer_id) = conn.role() else { return Ok(()) };
+        // A name that somebody elsewhere tells of is not to lead to our own loopback.
+        let home = self.peers.get(&peer_id).and_then(|peer| peer.home);
+        let near = self.sought.is_near(peer_id) || home.is_some_and(|home| self.is_here(Some(home)));
+        let fit = self.is_place_for(&at, if near { None } else { Some(IpAddr::from([0, 0, 0, 0])) });
         self.peers.relocate(peer_id, at.clone());
         self.sought_is_at(peer_id, &at);
-        if !self.is_own(&at) && self.holder_of_place(peer_id).is_none() {
+        if fit && !self.is_own(&at) && self.holder_of_place(peer_id).is_none() {
             return Ok(());
         }
         if self.peers.get(&peer_id).is_some_and(|peer| peer.ready) {

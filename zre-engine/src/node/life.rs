@@ -94,7 +94,7 @@ impl Node {
         let (from, ours) = (conn.remote.clone(), conn.ours);
         let said = visitor.introduction.endpoint.as_ref();
         // Who was sought where it says that it is, is there: the user or gossip says so too.
-        let known = said.and_then(|said| self.sought.place_of(peer_id, said));
+        let known = said.and_then(|said| self.sought.place_of(peer_id, said, from.ip()));
         let derived = || said.and_then(|said| self.connect_to(said, &from));
         let endpoint = known.or_else(|| derived().filter(|at| self.is_place_for(at, from.ip())));
         let Some(endpoint) = endpoint else {
@@ -368,7 +368,7 @@ impl Node {
             self.election_exit(id, peer.groups.as_slice(), told, reason);
         }
         self.leave_place(peer.endpoint());
-        self.sought_gone(id, peer.ready);
+        self.sought_gone(id, peer.ready, false);
         self.knock();
         if let Some(contender) = contender {
             self.set_reading(contender, !self.throttled);
@@ -391,7 +391,7 @@ impl Node {
             self.close(conn, CloseReason::Abandoned);
         }
         self.leave_place(peer.endpoint());
-        self.sought_gone(id, false);
+        self.sought_gone(id, false, matches!(peer.out, Out::Open { greeted: true, .. }));
         self.knock();
         if self.planted(Planted::ExitOfStranger) {
             self.emit(Event::Exit { peer: id, name: peer.name, reason: ExitReason::Lost, unsent: 0 });

@@ -15,13 +15,15 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 use rand_core::Rng;
 
 /// How long after its end a relation is sought again, where the peer is not known to have broken off by chance.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often somebody is looked at who cannot be tried: there is no place for him.
 const NO_PLACE: Duration = Duration::from_secs(1);
+/// When somebody is tried again who answered, but not as a new peer.
+const LEFT_ALONE: Duration = Duration::from_secs(300);
 /// How many places the user may give.
 const MOST_GIVEN: usize = 1024;
 
@@ -39,10 +41,21 @@ pub(super) struct Sought {
     pub(super) clock: Clock,
 }
 
+/// Who says where somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The user: by UUID, or whoever is there.
+    User { nameless: bool },
+    /// Gossip, of this host or from another.
+    Gossip { near: bool },
+}
+
 #[derive(Debug)]
 struct Seek {
     at: Address,
     by_user: bool,
+    /// It may lead to this host's own loopback: nobody from elsewhere says so.
+    near: bool,
     attempts: u32,
     next: Option<Instant>,
     /// Who was met there, where the UUID is made up.
@@ -61,10 +74,15 @@ impl Sought {
         self.due.extend(next.map(|next| (next, id)));
     }
 
-    fn insert(&mut self, id: PeerId, at: Address, by_user: bool) {
+    fn insert(&mut self, id: PeerId, at: Address, source: Source) {
         self.remove(id);
         self.by_place.insert((place(&at), id));
-        self.seeks.insert(id, Seek { at, by_user, attempts: 0, next: None, found: None, resolved: None });
+        let by_user = matches!(source, Source::User { .. });
+        let near = by_user || source == Source::Gossip { near: true };
+        if source == (Source::User { nameless: true }) {
+            self.nameless.insert(id);
+        }
+        self.seeks.insert(id, Seek { at, by_user, near, attempts: 0, next: None, found: None, resolved: None });
     }
 
     fn remove(&mut self, id: PeerId) {
@@ -73,7 +91,7 @@ impl Sought {
             self.by_place.remove(&(place(&seek.at), id));
         }
         self.nameless.remove(&id);
-        self.trying.remove(&id);
+        // An attempt that is under way still holds its place among those.
     }
 
     /// Those who are sought at a place.
@@ -90,11 +108,18 @@ impl Sought {
     }
 
     /// Where to connect to a peer that says that it is at `said`, if it is sought there: who sought it said so too, whatever
-    /// address its words come from.
-    pub(super) fn place_of(&self, id: PeerId, said: &Address) -> Option<Address> {
-        let known = |found: PeerId| found == id || self.nameless.contains(&found);
-        let (_, seek) = self.at(said).find(|(found, _)| known(*found))?;
-        Some(seek.resolved.as_ref().unwrap_or(&seek.at).clone())
+    /// address its words come from; but whoever is sought by the place alone comes from there.
+    pub(super) fn place_of(&self, id: PeerId, said: &Address, from: Option<IpAddr>) -> Option<Address> {
+        let place = |seek: &Seek| seek.resolved.as_ref().unwrap_or(&seek.at).clone();
+        let known = |(found, seek): &(PeerId, &Seek)| {
+            *found == id || (self.nameless.contains(found) && place(seek).ip() == from)
+        };
+        self.at(said).find(known).map(|(_, seek)| place(seek))
+    }
+
+    /// Whether an attempt may lead to this host's own loopback.
+    pub(super) fn is_near(&self, id: PeerId) -> bool {
+        self.seeks.get(&id).is_some_and(|seek| seek.near)
     }
 
     pub(super) fn clear(&mut self) {
@@ -125,18 +150,18 @@ impl Node {
             Some(peer) => id == peer,
             None => seek.by_user && self.sought.nameless.contains(&id),
         };
-        if self.sought.at(&endpoint).any(same) {
-            return Ok(false);
+        let known = self.sought.at(&endpoint).find(|(id, seek)| same((*id, seek))).map(|(id, seek)| (id, seek.by_user));
+        if let Some((id, by_user)) = known {
+            // What gossip tells of may end; what the user says does not.
+            self.sought.seeks.get_mut(&id).into_iter().for_each(|seek| (seek.by_user, seek.near) = (true, true));
+            return Ok(!by_user);
         }
         let given = self.sought.seeks.values().filter(|seek| seek.by_user).count();
         if given >= MOST_GIVEN {
             return Err(DiscoveryError::TooMany { limit: MOST_GIVEN });
         }
         let id = peer.unwrap_or_else(|| self.made_up());
-        self.seek(id, endpoint, true);
-        if peer.is_none() {
-            self.sought.nameless.insert(id);
-        }
+        self.seek(id, endpoint, Source::User { nameless: peer.is_none() });
         Ok(true)
     }
 
@@ -147,12 +172,13 @@ impl Node {
     }
 
     /// Looks for a peer there from now on.
-    pub(super) fn seek(&mut self, id: PeerId, at: Address, by_user: bool) {
-        if self.sought.seeks.get(&id).is_some_and(|seek| seek.at == at || (seek.by_user && !by_user)) {
+    pub(super) fn seek(&mut self, id: PeerId, at: Address, source: Source) {
+        let gossip = matches!(source, Source::Gossip { .. });
+        if self.sought.seeks.get(&id).is_some_and(|seek| seek.at == at || (seek.by_user && gossip)) {
             return;
         }
         log!(debug, "peer {id}: sought at {at}");
-        self.sought.insert(id, at, by_user);
+        self.sought.insert(id, at, source);
         let next = self.peers.get(&id).is_none_or(|peer| !peer.ready).then_some(self.now);
         self.sought.set_next(id, next);
         self.serve_seeks();
@@ -192,7 +218,7 @@ impl Node {
     fn try_sought(&mut self, id: PeerId) {
         let now = self.now;
         let Some(seek) = self.sought.seeks.get(&id) else { return };
-        let at = seek.at.clone();
+        let (at, by_user) = (seek.at.clone(), seek.by_user);
         if self.peers.get(&id).is_some() {
             // By a beacon, or by itself, it is on its way.
             return;
@@ -208,7 +234,13 @@ impl Node {
         if let Some(until) = self.admission.returns_at(id, now) {
             return self.sought.set_next(id, Some(until));
         }
-        if self.peers.len() >= self.config.limits.peers {
+        let of_host = self
+            .sought
+            .trying
+            .iter()
+            .filter(|other| self.peers.get(other).is_some_and(|peer| peer.endpoint().ip() == at.ip()));
+        let crowd = !by_user && at.ip().is_some() && of_host.count() >= self.strangers_of(at.ip());
+        if self.peers.len() >= self.config.limits.peers || crowd {
             return self.sought.set_next(id, Some(now + NO_PLACE));
         }
         if self.is_own(&at) {
@@ -253,7 +285,9 @@ impl Node {
     }
 
     /// An attempt has come to nothing, or a relation has ended: whoever was sought there is sought again.
-    pub(super) fn sought_gone(&mut self, id: PeerId, had_entered: bool) {
+    /// Where somebody answered an attempt and did not say HELLO as a new peer (`answered`), he may be a peer under another
+    /// endpoint, to whom each of our HELLOs is a new beginning: he is left alone for a good while.
+    pub(super) fn sought_gone(&mut self, id: PeerId, had_entered: bool, answered: bool) {
         if had_entered && self.planted(Planted::SeekOnce) {
             return;
         }
@@ -264,6 +298,7 @@ impl Node {
         all.push(id);
         for id in all {
             self.sought.trying.remove(&id);
+            let nameless = self.sought.nameless.contains(&id);
             let Some(seek) = self.sought.seeks.get_mut(&id) else { continue };
             if seek.found.is_some() && !had_entered {
                 // Whoever is there has taken over the attempt.
@@ -272,7 +307,7 @@ impl Node {
             if seek.by_user && !had_entered && seek.attempts == 0 && self.phase == Phase::Running {
                 log!(warn, "nobody is met at {}: it is tried again and again", seek.at);
             }
-            let next = self.now + again(seek);
+            let next = self.now + if answered && nameless { LEFT_ALONE } else { again(seek) };
             seek.found = None;
             seek.attempts = if had_entered { 0 } else { seek.attempts.saturating_add(1) };
             self.sought.set_next(id, Some(next));

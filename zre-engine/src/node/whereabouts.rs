@@ -47,7 +47,7 @@ impl Node {
     /// Whether somebody at `teller` may have us connect there: not to many hosts at once, nor, from another host, to
     /// programs on our own.
     pub(super) fn is_place_for(&self, at: &Address, teller: Option<IpAddr>) -> bool {
-        at.ip().is_none_or(|ip| is_host(ip) && (!ip.is_loopback() || self.is_here(teller)))
+        at.ip().is_none_or(|ip| is_host(ip) && (!ip.to_canonical().is_loopback() || self.is_here(teller)))
     }
 
     /// Another peer whose connection of ours leads where we would connect to this one.
@@ -151,6 +151,7 @@ impl Node {
 
 /// Whether an address can be that of one host.
 pub(super) fn is_host(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast() || ip.octets() == [127, 255, 255, 255]);
     !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }

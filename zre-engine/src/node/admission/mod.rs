@@ -205,7 +205,7 @@ impl Node {
         elsewhere
     }
 
-    fn strangers_of(&self, host: Host) -> usize {
+    pub(super) fn strangers_of(&self, host: Host) -> usize {
         let limits = &self.config.limits;
         if self.is_here(host) { limits.strangers_of_this_host } else { limits.strangers_of_host }
     }

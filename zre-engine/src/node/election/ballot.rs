@@ -34,6 +34,8 @@ pub(super) struct Ballot {
     /// When the last word of a wave came, or the last wave began here; and how often one was begun for want of an end.
     pub(super) moved: Instant,
     pub(super) repeats: u32,
+    /// Since when it is not over, as far as the clock has seen.
+    pub(super) unsettled: Option<Instant>,
     /// What is kept from members of which it is not known whether they understand it.
     pub(super) held: BTreeMap<PeerId, Vec<Word>>,
     /// When to look at it again.
@@ -97,6 +99,7 @@ impl Ballot {
             wave: None,
             moved: now,
             repeats: 0,
+            unsettled: None,
             held: BTreeMap::new(),
             next: None,
         }

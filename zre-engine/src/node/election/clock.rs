@@ -12,6 +12,8 @@ use core::time::Duration;
 const LOOK: Duration = Duration::from_millis(250);
 /// A wave of which nothing has been heard for so long has got stuck.
 const STUCK: Duration = Duration::from_secs(2);
+/// However much is heard: an election that is not over after so long goes on without the Zyres.
+const ENOUGH: Duration = Duration::from_secs(10);
 /// How often a wave is begun again because the last has come to nothing.
 const REPEATS: u32 = 2;
 
@@ -75,14 +77,15 @@ impl Node {
 
     /// Says to ours what could not be said for want of room.
     fn remind(&mut self, group: &Arc<str>) {
-        let me = self.me.id;
+        let (me, mut untold) = (self.me.id, false);
         for (peer, kind) in self.electors(group) {
             self.ask(group, peer);
             let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
             let leads = ballot.leader == Some(me) && ballot.vote == Some(me) && ballot.round.is_none();
-            if leads && kind == Kind::Ours && ballot.link(peer).sent && !ballot.link(peer).leader_sent {
-                self.lead(group);
-            }
+            untold |= leads && kind == Kind::Ours && ballot.link(peer).sent && !ballot.link(peer).leader_sent;
+        }
+        if untold {
+            self.lead(group);
         }
     }
 
@@ -93,17 +96,22 @@ impl Node {
         let zyres = self.zyres(group);
         let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
         if zyres.is_empty() {
-            ballot.wave = None;
+            (ballot.wave, ballot.unsettled) = (None, None);
             return;
         }
-        let settled = ballot.wave.is_none() && ballot.leader.is_some() && ballot.leader == ballot.vote;
-        if settled || now < ballot.moved + STUCK {
+        if ballot.wave.is_none() && ballot.leader.is_some() && ballot.leader == ballot.vote {
+            ballot.unsettled = None;
+            return;
+        }
+        let enough = now >= *ballot.unsettled.get_or_insert(now) + ENOUGH;
+        if now < ballot.moved + STUCK && !enough {
             return;
         }
         log!(debug, "election in {group:?}: stuck");
         ballot.wave = None;
         ballot.moved = now;
-        ballot.repeats = ballot.repeats.saturating_add(1);
+        ballot.repeats = if enough { REPEATS + 1 } else { ballot.repeats.saturating_add(1) };
+        ballot.unsettled.take_if(|_| enough);
         let (repeats, vote) = (ballot.repeats, ballot.vote);
         if vote == Some(me) {
             if repeats > REPEATS {

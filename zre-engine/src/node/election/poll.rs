@@ -90,7 +90,7 @@ impl Node {
         self.electors(group).into_iter().filter(|(_, kind)| *kind == Kind::Ours).map(|(peer, _)| peer).collect()
     }
 
-    /// One of ours has said ELECT: it asks, or it answers.
+    /// One of ours has said ELECT, by which it asks or answers, or LEADER.
     pub(super) fn hear_of_ours(&mut self, group: &Arc<str>, peer: PeerId, word: Word) {
         let (me, now) = (self.me.id, self.now);
         let Some(ballot) = self.elections.ballots.get_mut(group) else { return };
@@ -112,7 +112,7 @@ impl Node {
                     (link.sent, link.leader_sent) = (true, false);
                     ballot.round.get_or_insert(now);
                 }
-                self.disown(group);
+                self.stand_again(group);
             }
             Word::Leader(leader) if leader == peer && ballot.vote == Some(peer) => {
                 self.set_leader(group, peer);
@@ -124,7 +124,7 @@ impl Node {
     }
 
     /// Somebody is for this node after all: it need not stand back for another.
-    pub(super) fn disown(&mut self, group: &Arc<str>) {
+    pub(super) fn stand_again(&mut self, group: &Arc<str>) {
         if let Some(ballot) = self.elections.ballots.get_mut(group).filter(|ballot| ballot.contests) {
             ballot.conceded = None;
             self.vote(group);

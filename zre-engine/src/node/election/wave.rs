@@ -72,7 +72,7 @@ impl Node {
                 }
                 self.wave_elect(group, peer, challenger);
                 if challenger == me {
-                    self.disown(group);
+                    self.stand_again(group);
                 }
             }
             Word::Leader(leader) => self.wave_leader(group, peer, leader),

@@ -6,9 +6,11 @@ use crate::{
     id::{ConnId, PeerId},
     log::log,
     node::Node,
+    time::Instant,
     zmtp::Connection,
 };
 use alloc::vec::Vec;
+use core::{net::IpAddr, time::Duration};
 
 /// Somebody who gossips with us as with a hub.
 #[derive(Debug, Default)]
@@ -17,7 +19,13 @@ pub(super) struct Client {
     pub(super) introduced: bool,
     /// It is a program of this implementation.
     pub(super) ours: bool,
+    /// Where it comes from, and when it last said HELLO.
+    host: Option<IpAddr>,
+    hello: Option<Instant>,
 }
+
+/// How often a client is told all for saying HELLO.
+const HELLO: Duration = Duration::from_millis(100);
 
 impl Node {
     /// Clients that know what a time to live means.
@@ -27,7 +35,8 @@ impl Node {
 
     /// The handshake with a client is done; it is to say HELLO.
     pub(in crate::node) fn client_is_there(&mut self, id: ConnId, ours: bool) {
-        self.gossip.clients.insert(id, Client { introduced: false, ours });
+        let host = self.conns.get(id).and_then(|conn| conn.remote.ip());
+        self.gossip.clients.insert(id, Client { introduced: false, ours, host, hello: None });
         self.set_timer(id, Some(self.now + self.config.handshake));
     }
 
@@ -56,11 +65,19 @@ impl Node {
     }
 
     fn introduce_client(&mut self, id: ConnId) {
-        let others = self.gossip.clients.iter().filter(|(other, client)| **other != id && client.introduced).count();
-        if others >= self.config.limits.hub_clients {
+        let now = self.now;
+        let Some(host) = self.gossip.clients.get(&id).map(|client| client.host) else { return };
+        let others = || self.gossip.clients.iter().filter(|(other, client)| **other != id && client.introduced);
+        let of_host = others().filter(|(_, client)| client.host == host).count();
+        let limits = &self.config.limits;
+        if others().count() >= limits.hub_clients || (of_host >= limits.peers_of_host && !self.is_here(host)) {
             return self.fail(id, CloseReason::GaveWay);
         }
         let Some(client) = self.gossip.clients.get_mut(&id) else { return };
+        if client.hello.is_some_and(|last| now < last + HELLO) {
+            return;
+        }
+        client.hello = Some(now);
         if !core::mem::replace(&mut client.introduced, true) {
             log!(debug, "gossip: client {id} is there");
         }

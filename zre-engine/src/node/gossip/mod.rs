@@ -19,6 +19,7 @@ use super::{
     Node, Phase,
     conns::Role,
     grumble::complain,
+    sought::Source,
     timers::{Clock, Timer},
 };
 use crate::{
@@ -28,7 +29,11 @@ use crate::{
     log::log,
     planted::Planted,
 };
-use alloc::{collections::BTreeMap, format, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    format,
+    vec::Vec,
+};
 use bytes::{Bytes, BytesMut};
 use client::Hub;
 use core::{net::IpAddr, net::SocketAddr, time::Duration};
@@ -47,8 +52,15 @@ const HOLDS: Duration = Duration::from_secs(30);
 const SECOND_HAND: u32 = HOLDS.as_millis() as u32;
 /// The time to live of what does not hold any more. Programs that do not look at it know the tuple already.
 const TAKEN_BACK: u32 = 1;
-/// What may wait for one connection, in octets: whoever takes less than is told is cut off.
-const QUEUE: usize = 2 << 20;
+/// The longest value: a host's name, a port, and a public key.
+const VALUE: usize = 320;
+/// How long a tuple holds at most that nobody vouches for, whatever its time to live.
+const UNTOLD: Duration = Duration::from_secs(300);
+/// What a tuple may take in a queue; and what may wait for one connection beyond the whole table, in octets.
+const TUPLE: usize = VALUE + 64;
+const QUEUE: usize = 256 << 10;
+/// How often a node contradicts what others tell of it.
+const CONTRADICT: Duration = Duration::from_secs(1);
 
 /// What a node knows by gossip, and whom it gossips with.
 #[derive(Debug, Default)]
@@ -58,6 +70,10 @@ pub(super) struct Gossip {
     clients: BTreeMap<ConnId, Client>,
     /// The application does not want this node to be told of.
     withdrawn: bool,
+    /// Those who do not take what is said to them: they are cut off as soon as this is over.
+    overdue: BTreeSet<ConnId>,
+    /// When it was last said that what others tell of this node is not so.
+    contradicted: Option<crate::Instant>,
     /// Of the next tuple to end.
     clock: Clock,
 }
@@ -109,6 +125,9 @@ impl Whereabouts {
     /// Or what is wrong with it.
     fn read(tuple: Tuple) -> Result<Self, &'static str> {
         let key = tuple.key.to_str().parse().map_err(|_| "a key that is no UUID")?;
+        if tuple.value.len() > VALUE {
+            return Err("too long a value");
+        }
         let text = tuple.value.to_str();
         let (endpoint, secure) = match text.split_once('|') {
             Some((endpoint, _)) => (endpoint, true),
@@ -144,25 +163,32 @@ impl Node {
     fn told(&mut self, teller: ConnId, tuple: &Whereabouts, ours: bool) {
         let (key, now) = (tuple.key, self.now);
         if key == self.me.id {
-            return;
+            return self.contradict(teller, tuple);
         }
-        if ours && tuple.ttl == TAKEN_BACK {
+        let hand = hand(tuple.ttl);
+        if ours && (tuple.ttl == TAKEN_BACK || hand > Hand::LAST) {
             if self.gossip.table.take_back(teller, key, now) {
                 self.spread(key);
                 self.schedule_gossip();
             }
             return;
         }
-        let hand = hand(tuple.ttl);
-        let until = (!ours && tuple.ttl > 0).then(|| now + Duration::from_millis(tuple.ttl.into()));
+        let until = (!ours && tuple.ttl > 0).then(|| now + Duration::from_millis(tuple.ttl.into()).min(UNTOLD));
+        if self.gossip.table.get(key).is_none() && self.gossip.table.len() >= self.config.limits.tuples {
+            let Some(victim) = self.gossip.table.victim(teller, until.is_some()) else {
+                self.statistics.gossip_refused += 1;
+                complain!(self, "gossip: {key} is not remembered, for as many nodes are known as the limit allows");
+                return;
+            };
+            self.drop_tuple(victim);
+        }
         // Where nobody told it any more, those who were told before were not told that.
         let hands = |node: &Self| {
             let table = &node.gossip.table;
             (table.is_told(key), table.hand(key), node.hand_of_hub(key))
         };
         let before = hands(self);
-        let most = self.config.limits.tuples;
-        match self.gossip.table.tell((teller, hand), key, tuple.value.clone(), until, most) {
+        match self.gossip.table.tell((teller, hand), key, tuple.value.clone(), until) {
             Told::New => {
                 log!(debug, "gossip: {key} is at {}", tuple.value.to_str());
                 for hub in &mut self.gossip.hubs {
@@ -172,19 +198,29 @@ impl Node {
                 self.tell_hubs(key);
                 let host = self.conns.get(teller).and_then(|conn| conn.remote.ip());
                 match &tuple.at {
-                    Some(at) if self.may_seek(at, host) => self.seek(key, at.clone(), false),
+                    Some(at) if self.may_seek(at, host) => {
+                        let near = self.is_here(host);
+                        self.seek(key, at.clone(), Source::Gossip { near });
+                    }
                     _ => self.seek_no_more(key),
                 }
             }
             Told::Known if before != hands(self) => self.spread(key),
             // Where somebody still knows it at first hand, that may be a hub that has it from us.
             Told::Known => self.tell_hubs(key),
-            Told::Refused => {
-                self.statistics.gossip_refused += 1;
-                complain!(self, "gossip: {key} is not remembered, for as many nodes are known as the limit allows");
-            }
         }
         self.schedule_gossip();
+    }
+
+    /// Somebody tells that this node is elsewhere than it is.
+    fn contradict(&mut self, teller: ConnId, tuple: &Whereabouts) {
+        let local = self.conns.get(teller).and_then(|conn| conn.local.clone());
+        let own = local.and_then(|local| self.endpoint_from(&local));
+        let due = self.gossip.contradicted.is_none_or(|last| self.now >= last + CONTRADICT);
+        if due && own.is_some() && own != tuple.at && tuple.ttl != TAKEN_BACK {
+            self.gossip.contradicted = Some(self.now);
+            self.publish_me(teller, 0);
+        }
     }
 
     /// Whether we would connect there because somebody at this host says so.
@@ -225,6 +261,9 @@ impl Node {
 
     /// Nobody has told a tuple for a while.
     pub(super) fn serve_gossip(&mut self) {
+        for id in core::mem::take(&mut self.gossip.overdue) {
+            self.fail(id, CloseReason::NotReading);
+        }
         for key in self.gossip.table.due(self.now) {
             if self.peers.get(&key).is_some_and(|peer| peer.ready) || self.planted(Planted::KeepTuples) {
                 // It is there, whoever tells so.
@@ -237,7 +276,8 @@ impl Node {
     }
 
     fn schedule_gossip(&mut self) {
-        let at = self.gossip.table.next_end();
+        let overdue = (!self.gossip.overdue.is_empty()).then_some(self.now);
+        let at = overdue.into_iter().chain(self.gossip.table.next_end()).min();
         self.timers.set(&mut self.gossip.clock, Timer::Gossip, at, self.now);
     }
 
@@ -304,8 +344,10 @@ impl Node {
     /// Sends a gossip message, unless the other end does not keep up.
     fn say(&mut self, id: ConnId, message: &Message) {
         let Some(zmtp) = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()) else { return };
-        if zmtp.load() > QUEUE {
-            return self.fail(id, CloseReason::NotReading);
+        if zmtp.load() > self.config.limits.tuples.saturating_mul(TUPLE).saturating_add(QUEUE) {
+            // Not at once: what follows from it would be said to others in the same way.
+            self.gossip.overdue.insert(id);
+            return self.schedule_gossip();
         }
         log!(trace, "{id}: saying gossip {}", message.name());
         let mut frame = BytesMut::with_capacity(message.encoded_len());
@@ -337,6 +379,7 @@ impl Node {
     /// A connection on which gossip went is gone.
     pub(super) fn gossip_broke(&mut self, id: ConnId) {
         self.gossip.clients.remove(&id);
+        self.gossip.overdue.remove(&id);
         let told = self.gossip.table.gone(id, self.now + HOLDS);
         for key in told {
             self.spread(key);

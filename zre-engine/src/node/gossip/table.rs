@@ -50,8 +50,6 @@ pub(super) enum Told {
     New,
     /// It is as it was; perhaps better known than before, or less well.
     Known,
-    /// There is no room for it.
-    Refused,
 }
 
 /// Tuples by their key.
@@ -103,21 +101,15 @@ impl Table {
         self.by_teller.contains(&(teller, key))
     }
 
-    /// A tuple is told. With `until` nobody vouches for it, but it holds until then. `most` tuples are kept; beyond that,
-    /// whoever tells most makes room for others.
+    /// A tuple is told. With `until` nobody vouches for it, but it holds until then.
     pub(super) fn tell(
         &mut self,
         (teller, hand): (ConnId, Hand),
         key: PeerId,
         value: Text,
         until: Option<Instant>,
-        most: usize,
     ) -> Told {
-        let old = self.entries.get(&key);
-        let new = old.is_none_or(|old| old.value != value);
-        if old.is_none() && self.entries.len() >= most && !self.make_room(teller) {
-            return Told::Refused;
-        }
+        let new = self.entries.get(&key).is_none_or(|old| old.value != value);
         if new {
             self.remove(key);
         }
@@ -137,12 +129,16 @@ impl Table {
         if new { Told::New } else { Told::Known }
     }
 
-    /// Takes a tuple from whoever tells most, if that is more than this teller does.
-    fn make_room(&mut self, teller: ConnId) -> bool {
+    /// Which tuple makes room for another: one that nobody tells any more, else one of whoever tells most, if that is more than
+    /// this teller does. Who does not vouch for what he tells (`untold`) takes nobody's place who does.
+    pub(super) fn victim(&self, teller: ConnId, untold: bool) -> Option<PeerId> {
+        let ends_first = self.by_end.first().map(|(_, key)| *key);
+        if ends_first.is_some() || untold {
+            return ends_first;
+        }
         let own = self.tellers.get(&teller).copied().unwrap_or(0);
         let most = self.tellers.iter().max_by_key(|(_, count)| **count).filter(|(_, count)| **count > own + 1);
-        let victim = most.and_then(|(most, _)| self.told_by(*most).last());
-        victim.is_some_and(|victim| self.remove(victim))
+        most.and_then(|(most, _)| self.told_by(*most).last())
     }
 
     fn told_by(&self, teller: ConnId) -> impl DoubleEndedIterator<Item = PeerId> {
