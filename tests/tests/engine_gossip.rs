@@ -202,6 +202,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
         solo.feed_gossip(teller, &tuple(1, &place(number % 200)));
         solo.output(teller);
     }
+    solo.pass(millis(1));
     assert_eq!((solo.closed(other), solo.closed(teller)), (Some(CloseReason::NotReading), None));
     assert!(solo.node.statistics().send_queues < 4 << 20);
 }
@@ -489,4 +490,138 @@ fn who_says_goodbye_is_gone_and_told_of_no_more() {
     solo.pass(secs(60));
     assert_eq!(solo.connects(), []);
     assert!(!solo.events().iter().any(|event| matches!(event, Event::Enter { .. })));
+}
+
+#[test]
+fn who_makes_up_tuples_takes_no_place_for_good_and_nobody_elses() {
+    let mut config = Config::default();
+    config.limits.tuples = 20;
+    let mut solo = Solo::new(config);
+    solo.be_hub();
+    let (good, evil) = (client(&mut solo), client(&mut solo));
+    for number in 0..10 {
+        solo.feed_gossip(good, &tuple(number, &place(number)));
+    }
+    for number in 100..200 {
+        solo.feed_gossip(evil, &tuple_for(number, &place(1), u32::MAX));
+    }
+    let told = |solo: &mut Solo| {
+        let newcomer = client_of_ours(solo);
+        solo.feed_gossip(newcomer, &tuple(900, &place(9)));
+        let known = stranger(solo);
+        solo.feed_gossip(known, &Gossip::Hello);
+        solo.gossip(known)
+            .iter()
+            .filter(|message| (0..10).any(|number| **message == tuple(number, &place(number))))
+            .count()
+    };
+    assert_eq!(told(&mut solo), 10, "those that somebody vouches for");
+    solo.broken(evil, IoCause::Finished);
+    solo.pass(secs(301));
+    assert!(solo.node.statistics().tuples <= 11, "{}", solo.node.statistics().tuples);
+}
+
+#[test]
+fn what_makes_room_for_others_is_sought_no_more() {
+    let mut config = Config::default();
+    config.limits.tuples = 20;
+    let mut solo = Solo::new(config);
+    solo.be_hub();
+    for begin in [0, 100] {
+        let conn = client(&mut solo);
+        for number in begin..begin + 20 {
+            solo.feed_gossip(conn, &tuple(number, &place(number)));
+        }
+        solo.broken(conn, IoCause::Finished);
+    }
+    let mut late = 0;
+    for step in 0..2000 {
+        solo.pass(millis(100));
+        for (conn, _) in solo.connects() {
+            late += usize::from(step > 1000);
+            solo.broken(conn, IoCause::Refused);
+        }
+    }
+    assert_eq!((solo.node.statistics().tuples, late), (0, 0));
+}
+
+#[test]
+fn a_table_of_long_values_does_not_cut_off_who_says_hello() {
+    let mut solo = hub();
+    let teller = client(&mut solo);
+    let long = |number: u128| format!("tcp://{}:7000|{}", "h".repeat(240), "k".repeat(40 + number as usize % 2));
+    for number in 0..4096 {
+        solo.feed_gossip(teller, &tuple(number, &long(number)));
+        solo.output(teller);
+    }
+    assert_eq!(solo.node.statistics().tuples, 4096);
+    let honest = stranger(&mut solo);
+    solo.feed_gossip(honest, &Gossip::Hello);
+    solo.pass(millis(1));
+    assert_eq!(solo.closed(honest), None);
+    assert_eq!(solo.gossip(honest).len(), 4097);
+    let evil = client(&mut solo);
+    solo.feed_gossip(evil, &tuple(1, &format!("{}|{}", place(1), "k".repeat(900))));
+    assert_eq!(solo.closed(evil), Some(CloseReason::Violation(Violation::Gossip("too long a value"))));
+}
+
+#[test]
+fn a_hub_elsewhere_does_not_lead_us_to_our_own_loopback() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    solo.feed_gossip(conns[0], &tuple(1, "tcp://localhost:22"));
+    let (conn, _) = solo.connects().remove(0);
+    solo.input(Input::Resolved { conn, at: "127.0.0.1:22".parse().unwrap() });
+    assert_eq!(solo.closed(conn), Some(CloseReason::Abandoned));
+    solo.actions();
+    solo.feed_gossip(conns[0], &tuple(2, "tcp://[::ffff:127.0.0.1]:22"));
+    assert_eq!(solo.connects(), []);
+    // The user may.
+    solo.node.require_peer(solo.now, None, "tcp://self.example:23".parse().unwrap()).unwrap();
+    let (conn, _) = solo.connects().remove(0);
+    solo.input(Input::Resolved { conn, at: "127.0.0.1:23".parse().unwrap() });
+    assert_eq!(solo.closed(conn), None);
+}
+
+#[test]
+fn a_hub_that_tells_of_thousands_leaves_places_for_others() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    for number in 0..1100u128 {
+        let at = |net| format!("tcp://10.{net}.{}.{}:7000", number / 200, number % 200 + 1);
+        solo.feed_gossip(conns[0], &tuple(1000 + number, &at(1)));
+        solo.feed_gossip(conns[0], &tuple(1000 + number, &format!("{}|k", at(2))));
+    }
+    assert!(solo.node.statistics().strangers <= 128, "{}", solo.node.statistics().strangers);
+    Stock::calls(&mut solo, 7, "10.0.0.2");
+    assert_eq!(solo.told(), ["ENTER 7"]);
+}
+
+#[test]
+fn what_the_user_says_holds_when_gossip_says_it_no_more() {
+    let (mut solo, conns) = client_of(1, &opening_of_ours("ROUTER"));
+    solo.feed_gossip(conns[0], &tuple(1, &place(1)));
+    for (conn, _) in solo.connects() {
+        solo.broken(conn, IoCause::Refused);
+    }
+    assert_eq!(solo.node.require_peer(solo.now, Some(id(1)), place(1).parse().unwrap()), Ok(true));
+    solo.feed_gossip(conns[0], &tuple_for(1, &place(1), 1));
+    let mut tried = 0;
+    for _ in 0..300 {
+        solo.pass(millis(100));
+        for (conn, to) in solo.connects() {
+            tried += usize::from(to.to_string() == place(1));
+            solo.broken(conn, IoCause::Refused);
+        }
+    }
+    assert!(tried > 4, "{tried}");
+}
+
+#[test]
+fn who_is_told_to_be_elsewhere_than_it_is_says_so() {
+    let mut solo = hub();
+    let evil = client(&mut solo);
+    let key = solo.node.uuid().to_string();
+    let lie = Gossip::Publish(Tuple { key: key.as_str().into(), value: place(6).as_str().into(), ttl: 0 });
+    solo.feed_gossip(evil, &lie);
+    solo.feed_gossip(evil, &lie);
+    assert_eq!(solo.gossip(evil), [own(&solo)]);
 }
