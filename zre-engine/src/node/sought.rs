@@ -22,8 +22,9 @@ use rand_core::Rng;
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often somebody is looked at who cannot be tried: there is no place for him.
 const NO_PLACE: Duration = Duration::from_secs(1);
-/// When somebody is tried again who answered, but not as a new peer.
+/// When somebody is tried again who has answered so often, but not as a new peer.
 const LEFT_ALONE: Duration = Duration::from_secs(300);
+const OFTEN: u32 = 6;
 /// How many places the user may give.
 const MOST_GIVEN: usize = 1024;
 
@@ -307,7 +308,8 @@ impl Node {
             if seek.by_user && !had_entered && seek.attempts == 0 && self.phase == Phase::Running {
                 log!(warn, "nobody is met at {}: it is tried again and again", seek.at);
             }
-            let next = self.now + if answered && nameless { LEFT_ALONE } else { again(seek) };
+            let in_vain = answered && nameless && seek.attempts >= OFTEN;
+            let next = self.now + if in_vain { LEFT_ALONE } else { again(seek) };
             seek.found = None;
             seek.attempts = if had_entered { 0 } else { seek.attempts.saturating_add(1) };
             self.sought.set_next(id, Some(next));
