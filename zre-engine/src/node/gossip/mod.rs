@@ -217,7 +217,8 @@ impl Node {
         let local = self.conns.get(teller).and_then(|conn| conn.local.clone());
         let own = local.and_then(|local| self.endpoint_from(&local));
         let due = self.gossip.contradicted.is_none_or(|last| self.now >= last + CONTRADICT);
-        if due && own.is_some() && own != tuple.at && tuple.ttl != TAKEN_BACK {
+        let once = self.planted(Planted::PublishOnce);
+        if due && own.is_some() && own != tuple.at && tuple.ttl != TAKEN_BACK && !once {
             self.gossip.contradicted = Some(self.now);
             self.publish_me(teller, 0);
         }
