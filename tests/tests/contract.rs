@@ -247,3 +247,14 @@ fn slow() -> Scenario {
     scenario.operations.extend((3..20).map(|at| operation(at, flood())));
     scenario
 }
+
+#[test]
+fn a_hello_that_lay_unread_and_the_next_one_are_two_beginnings() {
+    use zre_tests::script::Op::{Accept, App, Handshake, Meet, Pass};
+    // While the application does not keep up, a peer says HELLO and comes anew.
+    let ops = [
+        vec![Meet(3), Accept(2), Handshake(0, 0), Meet(0), Meet(1), Meet(3), Pass(3224), Pass(3186), Meet(1)],
+        vec![Accept(0), Meet(0), Meet(3), Pass(10540), Meet(3), Pass(460), Meet(3), App(119, 0)],
+    ];
+    plainly(&live(&ops.concat()));
+}

@@ -155,6 +155,10 @@ impl Node {
                 if self.phase != Phase::Running {
                     return;
                 }
+                if self.peers.get(&peer_id).is_some_and(|peer| peer.ready) {
+                    // What lay unread has brought it back already, on another connection.
+                    return self.close(id, CloseReason::Superseded);
+                }
                 if let Err(wait) = self.admit_newcomer(peer_id, endpoint.ip(), true) {
                     if hellos > HELLOS {
                         // A program that starts anew connects anew.
@@ -177,8 +181,12 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         peer.inbound.take_if(|inbound| *inbound == id);
         // One that claimed to be this peer, and was found to be.
-        peer.contender.take_if(|contender| *contender == id);
+        let rival = peer.contender.take().filter(|contender| *contender != id);
         peer.successor.take_if(|(successor, _)| *successor == id);
+        if let Some(rival) = rival {
+            // It is here itself: whoever else claims to be it is not.
+            self.close(rival, CloseReason::IdentityConflict);
+        }
     }
 
     fn enter(&mut self, id: ConnId, peer_id: PeerId, endpoint: Address, introduction: Introduction) {
@@ -192,6 +200,12 @@ impl Node {
         self.admission.met(&endpoint);
         self.sought_entered(peer_id);
         self.take_inbound(peer_id, id);
+        if self.peers.get(&peer_id).is_some_and(|peer| peer.ready) {
+            // A HELLO lay unread on its older connection, and has counted first: this one is its next beginning.
+            self.keep_inbound(id, peer_id);
+            self.exit(peer_id, ExitReason::Restarted, 0);
+            return self.enter(id, peer_id, endpoint, introduction);
+        }
         // Whoever else claimed to be this peer before it came has had his chance. But if it has connected anew meanwhile, it
         // goes on there once the older connection is read.
         let newer = |conn: &Conn| conn.number > number && conn.remote.ip() == host;
