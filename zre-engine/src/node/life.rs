@@ -155,7 +155,7 @@ impl Node {
                 if self.phase != Phase::Running {
                     return;
                 }
-                if self.peers.get(&peer_id).is_some_and(|peer| peer.ready) {
+                if self.is_ready(peer_id) {
                     // What lay unread has brought it back already, on another connection.
                     return self.close(id, CloseReason::Superseded);
                 }
@@ -174,6 +174,11 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&peer_id) {
             peer.is_ours(ours);
         }
+    }
+
+    /// Whether a peer is there that was thought not to be, because something that lay unread has counted meanwhile.
+    fn is_ready(&self, peer: PeerId) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| peer.ready) && !self.planted(Planted::NoExitBeforeEnter)
     }
 
     /// Takes the connection `id` out of a relation that ends, for the one that begins.
@@ -200,7 +205,7 @@ impl Node {
         self.admission.met(&endpoint);
         self.sought_entered(peer_id);
         self.take_inbound(peer_id, id);
-        if self.peers.get(&peer_id).is_some_and(|peer| peer.ready) {
+        if self.is_ready(peer_id) {
             // A HELLO lay unread on its older connection, and has counted first: this one is its next beginning.
             self.keep_inbound(id, peer_id);
             self.exit(peer_id, ExitReason::Restarted, 0);
