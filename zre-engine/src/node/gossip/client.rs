@@ -182,7 +182,7 @@ impl Node {
         self.publish_me(conn, 0);
         let table = &self.gossip.table;
         let for_it = |key: &PeerId| table.is_vouched_for(*key, conn) && !table.tells(conn, *key);
-        let keys: Vec<_> = table.iter().map(|(key, ..)| key).filter(for_it).collect();
+        let keys: Vec<_> = table.keys().filter(for_it).collect();
         for key in keys {
             self.gossip.hubs[index].published.insert(key);
             self.publish(conn, key, ttl(Hand::FIRST.next()));

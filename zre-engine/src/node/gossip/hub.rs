@@ -88,7 +88,7 @@ impl Node {
         });
         self.set_timer(id, deadline);
         self.publish_me(id, 0);
-        let keys: Vec<_> = self.gossip.table.iter().map(|(key, ..)| key).collect();
+        let keys: Vec<_> = self.gossip.table.keys().collect();
         for key in keys {
             self.publish_to_client(id, key);
         }

@@ -52,12 +52,13 @@ pub(super) enum Told {
     Known,
 }
 
-/// Tuples by their key.
+/// Tuples by their key, with indices by when they end and by who tells them.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     entries: BTreeMap<PeerId, Entry>,
     by_end: BTreeSet<(Instant, PeerId)>,
     by_teller: BTreeSet<(ConnId, PeerId)>,
+    /// How many each tells.
     tellers: BTreeMap<ConnId, usize>,
 }
 
@@ -70,9 +71,8 @@ impl Table {
         self.entries.get(&key).map(|entry| &entry.value)
     }
 
-    /// Key, value, and how well it is known.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Text, Hand)> {
-        self.entries.iter().map(|(key, entry)| (*key, &entry.value, best(entry)))
+    pub(super) fn keys(&self) -> impl Iterator<Item = PeerId> {
+        self.entries.keys().copied()
     }
 
     pub(super) fn hand(&self, key: PeerId) -> Option<Hand> {
@@ -148,14 +148,8 @@ impl Table {
 
     /// A teller takes back what it told of one. Whether it had told it.
     pub(super) fn take_back(&mut self, teller: ConnId, key: PeerId, ends: Instant) -> bool {
-        if !self.by_teller.remove(&(teller, key)) {
+        if !self.forget_teller(teller, key) {
             return false;
-        }
-        if let Some(count) = self.tellers.get_mut(&teller) {
-            *count -= 1;
-            if *count == 0 {
-                self.tellers.remove(&teller);
-            }
         }
         let Some(entry) = self.entries.get_mut(&key) else { return true };
         entry.tellers.retain(|(found, _)| *found != teller);
@@ -184,17 +178,23 @@ impl Table {
         self.by_end.extend(ends.map(|ends| (ends, key)));
     }
 
-    /// Whether there was such a tuple.
-    pub(super) fn remove(&mut self, key: PeerId) -> bool {
+    pub(super) fn remove(&mut self, key: PeerId) {
         self.set_end(key, None);
-        let Some(entry) = self.entries.remove(&key) else { return false };
-        for (teller, _) in entry.tellers {
-            self.by_teller.remove(&(teller, key));
-            if let Some(count) = self.tellers.get_mut(&teller) {
-                *count -= 1;
-                if *count == 0 {
-                    self.tellers.remove(&teller);
-                }
+        let tellers = self.entries.remove(&key).map(|entry| entry.tellers).unwrap_or_default();
+        for (teller, _) in tellers {
+            self.forget_teller(teller, key);
+        }
+    }
+
+    /// Takes one that a teller tells out of the indices. Whether it told it.
+    fn forget_teller(&mut self, teller: ConnId, key: PeerId) -> bool {
+        if !self.by_teller.remove(&(teller, key)) {
+            return false;
+        }
+        if let Some(count) = self.tellers.get_mut(&teller) {
+            *count -= 1;
+            if *count == 0 {
+                self.tellers.remove(&teller);
             }
         }
         true
@@ -217,4 +217,78 @@ impl Table {
 
 fn best(entry: &Entry) -> Hand {
     entry.tellers.iter().map(|(_, hand)| *hand).min().unwrap_or(Hand::NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use std::format;
+
+    fn id(number: u8) -> PeerId {
+        PeerId::from_octets([number; 16])
+    }
+
+    fn teller(number: u8) -> ConnId {
+        ConnId::new(number.into(), 0)
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::ZERO + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_tuple_holds_while_somebody_tells_it_and_the_best_of_them_counts() {
+        let (mut table, value) = (Table::default(), Text::from("tcp://10.0.0.1:1"));
+        assert_eq!(table.tell((teller(1), Hand::FIRST.next()), id(1), value.clone(), None), Told::New);
+        assert_eq!(table.tell((teller(2), Hand::FIRST), id(1), value.clone(), None), Told::Known);
+        assert_eq!(table.hand(id(1)), Some(Hand::FIRST));
+        assert!(table.is_vouched_for(id(1), teller(1)) && !table.is_vouched_for(id(1), teller(2)));
+        assert_eq!(table.gone(teller(2), at(30)), [id(1)]);
+        assert_eq!((table.hand(id(1)), table.next_end()), (Some(Hand(1)), None));
+        assert!(table.take_back(teller(1), id(1), at(40)) && !table.take_back(teller(1), id(1), at(50)));
+        assert_eq!((table.due(at(39)), table.due(at(40))), (Vec::new(), Vec::from([id(1)])));
+        // Another value is another tuple: who told the old one tells it no more.
+        table.tell((teller(1), Hand::FIRST), id(1), value, None);
+        assert_eq!(table.tell((teller(2), Hand::FIRST), id(1), "tcp://10.0.0.1:2".into(), None), Told::New);
+        assert!(!table.tells(teller(1), id(1)) && table.tells(teller(2), id(1)));
+    }
+
+    #[test]
+    fn who_vouches_for_nothing_takes_the_place_of_nobody_who_does() {
+        let mut table = Table::default();
+        let tell = |table: &mut Table, by, number: u8, until| {
+            table.tell((teller(by), Hand::FIRST), id(number), format!("tcp://10.0.0.1:{number}").into(), until);
+        };
+        (1..4).for_each(|number| tell(&mut table, 1, number, None));
+        assert_eq!((table.victim(teller(2), true), table.victim(teller(1), false)), (None, None));
+        assert_eq!(table.victim(teller(2), false), Some(id(3)), "of whoever tells most");
+        tell(&mut table, 2, 9, Some(at(5)));
+        assert_eq!((table.victim(teller(2), true), table.victim(teller(1), false)), (Some(id(9)), Some(id(9))));
+    }
+
+    proptest! {
+        #[test]
+        fn the_indices_are_what_a_look_at_all_tuples_finds(steps in vec((0u8..5, 0u8..4, 0u8..6, 0u8..3), 0..80)) {
+            let mut table = Table::default();
+            for (step, by, key, value) in steps {
+                let value = format!("tcp://10.0.0.1:{}", value + 1).into();
+                match step {
+                    0 | 1 => drop(table.tell((teller(by), Hand(step)), id(key), value, None)),
+                    2 => drop(table.tell((teller(by), Hand::FIRST), id(key), value, Some(at(key.into())))),
+                    3 => drop(table.gone(teller(by), at(9))),
+                    _ => table.remove(id(key)),
+                }
+                let told = table.entries.iter().flat_map(|(key, entry)| entry.tellers.iter().map(|(by, _)| (*by, *key)));
+                prop_assert_eq!(&told.collect::<BTreeSet<_>>(), &table.by_teller);
+                let ends = table.entries.iter().filter_map(|(key, entry)| entry.ends.map(|ends| (ends, *key)));
+                prop_assert_eq!(&ends.collect::<BTreeSet<_>>(), &table.by_end);
+                for by in (0..4).map(teller) {
+                    prop_assert_eq!(table.tellers.get(&by).copied().unwrap_or(0), table.told_by(by).count());
+                }
+                // Each holds because somebody tells it, or until then.
+                prop_assert!(table.entries.values().all(|entry| entry.tellers.is_empty() == entry.ends.is_some()));
+            }
+        }
+    }
 }
