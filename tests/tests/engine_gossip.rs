@@ -1,14 +1,17 @@
-//! Discovery by gossip, one node at a time: as a hub, as a client of hubs, and what it does about what it hears.
+//! Discovery by gossip, one node at a time: as a hub, and as a client of hubs.
 
 use bytes::Bytes;
 use std::time::Duration;
-use zre_engine::{Address, CloseReason, Config, ConnId, DiscoveryError, Event, Input, IoCause, PeerId, Violation};
+use zre_engine::{CloseReason, ConnId, Event, IoCause, Violation};
 use zre_proto::{
     gossip::{Gossip, Tuple},
     message::Body,
     zmtp::Command,
 };
-use zre_tests::solo::{Solo, Stock, command, message, opening, opening_of_ours, router_opening};
+use zre_tests::{
+    gossiper::{client, client_of, client_of_ours, hub, hub_for, id, own, place, refuse, stranger, tuple, tuple_for},
+    solo::{Solo, Stock, command, message, opening_of_ours, router_opening},
+};
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -16,59 +19,6 @@ fn secs(seconds: u64) -> Duration {
 
 fn millis(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
-}
-
-fn id(number: u128) -> PeerId {
-    uuid::Uuid::from_u128(number).into()
-}
-
-fn tuple(number: u128, value: &str) -> Gossip {
-    tuple_for(number, value, 0)
-}
-
-fn tuple_for(number: u128, value: &str, ttl: u32) -> Gossip {
-    Gossip::Publish(Tuple { key: id(number).to_string().into(), value: value.into(), ttl })
-}
-
-/// A place that is no node's.
-fn place(number: u128) -> String {
-    format!("tcp://10.0.1.{number}:7000")
-}
-
-fn hub() -> Solo {
-    let mut solo = Solo::default();
-    solo.be_hub();
-    solo
-}
-
-/// A client of a stock program, after its handshake.
-fn stranger(solo: &mut Solo) -> ConnId {
-    let conn = solo.accept_client("10.0.0.9:40000");
-    solo.feed(conn, &opening("DEALER", Bytes::new()));
-    solo.output(conn);
-    conn
-}
-
-/// One that has said HELLO; what it was answered is read.
-fn client(solo: &mut Solo) -> ConnId {
-    let conn = stranger(solo);
-    solo.feed_gossip(conn, &Gossip::Hello);
-    solo.gossip(conn);
-    conn
-}
-
-/// A client of this implementation that has said HELLO.
-fn client_of_ours(solo: &mut Solo) -> ConnId {
-    let conn = solo.accept_client("10.0.0.8:40000");
-    solo.feed(conn, &opening_of_ours("DEALER"));
-    solo.feed_gossip(conn, &Gossip::Hello);
-    solo.gossip(conn);
-    conn
-}
-
-fn own(solo: &Solo) -> Gossip {
-    let (key, value) = (solo.node.uuid().to_string().into(), "tcp://10.0.0.1:49152".into());
-    Gossip::Publish(Tuple { key, value, ttl: 0 })
 }
 
 #[test]
@@ -209,10 +159,7 @@ fn a_client_that_takes_nothing_is_cut_off() {
 
 #[test]
 fn who_tells_of_too_many_makes_room_for_others() {
-    let mut config = Config::default();
-    config.limits.tuples = 100;
-    let mut solo = Solo::new(config);
-    solo.be_hub();
+    let mut solo = hub_for(100);
     let (many, few) = (client(&mut solo), client(&mut solo));
     for number in 0..1000 {
         solo.feed_gossip(many, &tuple(number, &place(number % 200)));
@@ -257,22 +204,6 @@ fn a_time_to_live_is_heeded() {
     assert_eq!(solo.node.statistics().tuples, 0);
 }
 
-/// A node that gossips with hubs at 10.0.0.5:9001 and so on, and its connections to them, with the handshake done.
-fn client_of(hubs: u8, opening: &[u8]) -> (Solo, Vec<ConnId>) {
-    let mut solo = Solo::default();
-    let conns = (0..hubs).map(|number| {
-        let at: Address = format!("tcp://10.0.0.{}:9001", 5 + number).parse().unwrap();
-        assert_eq!(solo.node.gossip_connect(solo.now, at.clone()), Ok(true));
-        assert_eq!(solo.node.gossip_connect(solo.now, at), Ok(false));
-        let conn = solo.connects()[0].0;
-        solo.connected(conn);
-        solo.feed(conn, opening);
-        conn
-    });
-    let conns = conns.collect();
-    (solo, conns)
-}
-
 #[test]
 fn a_client_says_hello_and_where_it_is_and_asks_three_times_a_second() {
     let (mut solo, conns) = client_of(1, &router_opening());
@@ -295,14 +226,7 @@ fn a_hub_that_has_forgotten_is_told_all_again() {
 fn a_hub_that_is_gone_or_silent_is_connected_to_again() {
     let (mut solo, conns) = client_of(1, &router_opening());
     solo.broken(conns[0], IoCause::Finished);
-    let mut attempts = 0;
-    for _ in 0..600 {
-        solo.pass(millis(100));
-        for (conn, _) in solo.connects() {
-            attempts += 1;
-            solo.broken(conn, IoCause::Refused);
-        }
-    }
+    let attempts = refuse(&mut solo, 60);
     assert!((14..25).contains(&attempts), "{attempts} attempts in a minute");
     solo.pass(secs(6));
     let conn = solo.connects()[0].0;
@@ -333,128 +257,6 @@ fn what_one_hub_tells_at_first_hand_another_hears_and_what_is_hearsay_not() {
     assert_eq!(solo.gossip(one), [tuple_for(3, &place(3), 30_000)]);
     solo.feed_gossip(one, &tuple(3, &place(3)));
     assert_eq!(solo.gossip(two), []);
-}
-
-#[test]
-fn what_a_hub_tells_of_is_met_and_its_bad_tuples_are_overlooked() {
-    let (mut solo, conns) = client_of(1, &router_opening());
-    let key = Gossip::Publish(Tuple { key: "no UUID".into(), value: place(1).as_str().into(), ttl: 0 });
-    for overlooked in [
-        key,
-        tuple(2, "nowhere"),
-        tuple(3, "tcp://224.0.0.1:7000"),
-        tuple(4, "tcp://127.0.0.1:7000"),
-        tuple(5, "ipc:///tmp/x"),
-        tuple(6, &format!("{}|{}", place(6), "k".repeat(40))),
-        own(&solo),
-        tuple(7, "tcp://10.0.0.1:49152"),
-    ] {
-        solo.feed_gossip(conns[0], &overlooked);
-        assert_eq!(solo.connects(), [], "{overlooked:?}");
-    }
-    assert_eq!(solo.closed(conns[0]), None);
-    solo.feed_gossip(conns[0], &tuple(1, &place(1)));
-    assert_eq!(solo.connects()[0].1.to_string(), place(1));
-}
-
-#[test]
-fn a_peer_of_gossip_that_is_not_there_is_sought_more_and_more_slowly_until_it_is_forgotten() {
-    let (mut solo, conns) = client_of(1, &opening_of_ours("ROUTER"));
-    solo.feed_gossip(conns[0], &tuple(1, &place(1)));
-    let mut attempts = 0;
-    let mut run = |solo: &mut Solo, seconds: u64| {
-        let before = attempts;
-        for _ in 0..10 * seconds {
-            solo.pass(millis(100));
-            solo.feed_gossip(conns[0], &Gossip::Pong);
-            for (conn, _) in solo.connects() {
-                attempts += 1;
-                solo.broken(conn, IoCause::Refused);
-            }
-        }
-        attempts - before
-    };
-    let first = run(&mut solo, 60);
-    assert!((8..14).contains(&first), "{first} attempts in the first minute");
-    let next = run(&mut solo, 300);
-    assert!((9..14).contains(&next), "{next} attempts in five minutes");
-    solo.feed_gossip(conns[0], &tuple_for(1, &place(1), 1));
-    assert_eq!(run(&mut solo, 300), 0);
-}
-
-#[test]
-fn a_place_given_by_the_user_is_the_peers_that_says_hello_from_there() {
-    let mut solo = Solo::default();
-    let at: Address = "tcp://10.0.0.2:7000".parse().unwrap();
-    assert_eq!(solo.node.require_peer(solo.now, None, at.clone()), Ok(true));
-    assert_eq!(solo.node.require_peer(solo.now, None, at.clone()), Ok(false));
-    let ours = solo.connects()[0].0;
-    solo.connected(ours);
-    solo.feed(ours, &router_opening());
-    let stock = Stock::calls(&mut solo, 7, "10.0.0.2");
-    assert_eq!(solo.told(), ["ENTER 7"]);
-    assert_eq!(solo.connects(), [], "what leads there is its connection");
-    assert_eq!(solo.messages(ours).len(), 1, "one HELLO");
-    solo.pass(secs(20));
-    assert!(solo.connects().is_empty() && solo.node.peer(stock.id()).is_some());
-    // When it is gone, whoever is there next is sought.
-    solo.broken(stock.to_node, IoCause::Finished);
-    solo.broken(ours, IoCause::Finished);
-    assert!(solo.told().contains(&"EXIT 7 lost".to_owned()));
-    let mut tried = 0;
-    for _ in 0..200 {
-        solo.pass(millis(100));
-        for (conn, to) in solo.connects() {
-            assert_eq!(to, at);
-            tried += 1;
-            solo.broken(conn, IoCause::Refused);
-        }
-    }
-    assert!(tried > 3, "{tried}");
-}
-
-#[test]
-fn a_name_given_by_the_user_leads_to_the_peer_that_is_there() {
-    let mut solo = Solo::default();
-    let at: Address = "tcp://bob:7000".parse().unwrap();
-    solo.node.require_peer(solo.now, None, at.clone()).unwrap();
-    let (ours, to) = solo.connects().remove(0);
-    assert_eq!(to, at);
-    solo.input(Input::Resolved { conn: ours, at: "10.0.0.2:7000".parse().unwrap() });
-    solo.connected(ours);
-    solo.feed(ours, &router_opening());
-    Stock::calls(&mut solo, 7, "10.0.0.2");
-    assert_eq!(solo.told(), ["ENTER 7"]);
-    assert_eq!(solo.connects(), []);
-    // One that is this node itself, or a peer that is there already, is left alone.
-    for name in ["tcp://me:49152", "tcp://bob-too:7000"] {
-        solo.node.require_peer(solo.now, None, name.parse().unwrap()).unwrap();
-        let conn = solo.connects()[0].0;
-        let port = if name.contains("me") { "10.0.0.1:49152" } else { "10.0.0.2:7000" };
-        solo.input(Input::Resolved { conn, at: port.parse().unwrap() });
-        assert_eq!(solo.closed(conn), Some(CloseReason::Abandoned));
-    }
-    assert_eq!(solo.told(), Vec::<String>::new());
-}
-
-#[test]
-fn what_cannot_be_sought_is_said_so() {
-    let mut solo = Solo::default();
-    let address = |text: &str| text.parse::<Address>().unwrap();
-    let require = |solo: &mut Solo, peer, at: &str| solo.node.require_peer(solo.now, peer, address(at));
-    let own = solo.node.uuid();
-    assert!(matches!(require(&mut solo, None, "tcp://10.0.0.1:49152"), Err(DiscoveryError::Oneself(_))));
-    assert!(matches!(require(&mut solo, Some(own), "tcp://10.0.0.2:1"), Err(DiscoveryError::Oneself(_))));
-    assert!(matches!(require(&mut solo, None, "tcp://224.0.0.1:1"), Err(DiscoveryError::NoPlace(_))));
-    let hub = address("tcp://255.255.255.255:1");
-    assert!(matches!(solo.node.gossip_connect(solo.now, hub), Err(DiscoveryError::NoPlace(_))));
-    for number in 0..64 {
-        assert_eq!(solo.node.gossip_connect(solo.now, address(&format!("tcp://10.1.0.{number}:1"))), Ok(true));
-    }
-    let more = solo.node.gossip_connect(solo.now, address("tcp://10.1.1.1:1"));
-    assert_eq!(more, Err(DiscoveryError::TooMany { limit: 64 }));
-    solo.node.stop(solo.now);
-    assert_eq!(require(&mut solo, None, "tcp://10.0.0.2:1"), Err(DiscoveryError::Stopped));
 }
 
 #[test]
@@ -494,10 +296,7 @@ fn who_says_goodbye_is_gone_and_told_of_no_more() {
 
 #[test]
 fn who_makes_up_tuples_takes_no_place_for_good_and_nobody_elses() {
-    let mut config = Config::default();
-    config.limits.tuples = 20;
-    let mut solo = Solo::new(config);
-    solo.be_hub();
+    let mut solo = hub_for(20);
     let (good, evil) = (client(&mut solo), client(&mut solo));
     for number in 0..10 {
         solo.feed_gossip(good, &tuple(number, &place(number)));
@@ -522,30 +321,6 @@ fn who_makes_up_tuples_takes_no_place_for_good_and_nobody_elses() {
 }
 
 #[test]
-fn what_makes_room_for_others_is_sought_no_more() {
-    let mut config = Config::default();
-    config.limits.tuples = 20;
-    let mut solo = Solo::new(config);
-    solo.be_hub();
-    for begin in [0, 100] {
-        let conn = client(&mut solo);
-        for number in begin..begin + 20 {
-            solo.feed_gossip(conn, &tuple(number, &place(number)));
-        }
-        solo.broken(conn, IoCause::Finished);
-    }
-    let mut late = 0;
-    for step in 0..2000 {
-        solo.pass(millis(100));
-        for (conn, _) in solo.connects() {
-            late += usize::from(step > 1000);
-            solo.broken(conn, IoCause::Refused);
-        }
-    }
-    assert_eq!((solo.node.statistics().tuples, late), (0, 0));
-}
-
-#[test]
 fn a_table_of_long_values_does_not_cut_off_who_says_hello() {
     let mut solo = hub();
     let teller = client(&mut solo);
@@ -563,56 +338,6 @@ fn a_table_of_long_values_does_not_cut_off_who_says_hello() {
     let evil = client(&mut solo);
     solo.feed_gossip(evil, &tuple(1, &format!("{}|{}", place(1), "k".repeat(900))));
     assert_eq!(solo.closed(evil), Some(CloseReason::Violation(Violation::Gossip("too long a value"))));
-}
-
-#[test]
-fn a_hub_elsewhere_does_not_lead_us_to_our_own_loopback() {
-    let (mut solo, conns) = client_of(1, &router_opening());
-    solo.feed_gossip(conns[0], &tuple(1, "tcp://localhost:22"));
-    let (conn, _) = solo.connects().remove(0);
-    solo.input(Input::Resolved { conn, at: "127.0.0.1:22".parse().unwrap() });
-    assert_eq!(solo.closed(conn), Some(CloseReason::Abandoned));
-    solo.actions();
-    solo.feed_gossip(conns[0], &tuple(2, "tcp://[::ffff:127.0.0.1]:22"));
-    assert_eq!(solo.connects(), []);
-    // The user may.
-    solo.node.require_peer(solo.now, None, "tcp://self.example:23".parse().unwrap()).unwrap();
-    let (conn, _) = solo.connects().remove(0);
-    solo.input(Input::Resolved { conn, at: "127.0.0.1:23".parse().unwrap() });
-    assert_eq!(solo.closed(conn), None);
-}
-
-#[test]
-fn a_hub_that_tells_of_thousands_leaves_places_for_others() {
-    let (mut solo, conns) = client_of(1, &router_opening());
-    for number in 0..1100u128 {
-        let at = |net| format!("tcp://10.{net}.{}.{}:7000", number / 200, number % 200 + 1);
-        solo.feed_gossip(conns[0], &tuple(1000 + number, &at(1)));
-        solo.feed_gossip(conns[0], &tuple(1000 + number, &format!("{}|k", at(2))));
-    }
-    assert!(solo.node.statistics().strangers <= 128, "{}", solo.node.statistics().strangers);
-    Stock::calls(&mut solo, 7, "10.0.0.2");
-    assert_eq!(solo.told(), ["ENTER 7"]);
-}
-
-#[test]
-fn what_the_user_says_holds_when_gossip_says_it_no_more() {
-    let (mut solo, conns) = client_of(1, &opening_of_ours("ROUTER"));
-    solo.feed_gossip(conns[0], &tuple(1, &place(1)));
-    for (conn, _) in solo.connects() {
-        solo.broken(conn, IoCause::Refused);
-    }
-    assert_eq!(solo.node.require_peer(solo.now, Some(id(1)), place(1).parse().unwrap()), Ok(true));
-    solo.feed_gossip(conns[0], &tuple_for(1, &place(1), 1));
-    let mut tried = 0;
-    for _ in 0..300 {
-        solo.pass(millis(100));
-        for (conn, to) in solo.connects() {
-            tried += usize::from(to.to_string() == place(1));
-            solo.broken(conn, IoCause::Refused);
-        }
-    }
-    assert!(tried > 4, "{tried}");
 }
 
 #[test]
