@@ -1,6 +1,8 @@
 //! What the benchmarks measure with: one value of each kind that goes over the wire, as a small cluster has them.
 #![forbid(unsafe_code)]
 
+pub mod memory;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use uuid::Uuid;
 use zre_proto::{

@@ -2,7 +2,10 @@
 
 use alloc::{string::String, vec::Vec};
 use bytes::Bytes;
-use core::{fmt, ops::Deref};
+use core::{
+    fmt,
+    ops::{Deref, Range},
+};
 use smallvec::SmallVec;
 
 /// The frames of a message: none, one (the usual case, without an allocation) or several. Cloning shares the octets.
@@ -39,10 +42,10 @@ impl Content {
         self.0.first().map_or_else(Default::default, |frame| String::from_utf8_lossy(frame))
     }
 
-    /// Drops the first frame.
-    pub(crate) fn remove_first(&mut self) {
-        if !self.0.is_empty() {
-            self.0.remove(0);
+    /// Copies the frames from this one on that have such a length: each then keeps nothing but itself in memory.
+    pub(crate) fn copy_out(&mut self, from: usize, lengths: Range<usize>) {
+        for frame in self.0.iter_mut().skip(from).filter(|frame| lengths.contains(&frame.len())) {
+            *frame = Bytes::copy_from_slice(frame);
         }
     }
 }
@@ -63,6 +66,33 @@ impl<'a> IntoIterator for &'a Content {
         self.0.iter()
     }
 }
+
+impl IntoIterator for Content {
+    type Item = Bytes;
+    type IntoIter = Frames;
+
+    fn into_iter(self) -> Frames {
+        Frames(self.0.into_iter())
+    }
+}
+
+/// The frames of a [`Content`], one after the other.
+#[derive(Debug)]
+pub struct Frames(smallvec::IntoIter<[Bytes; 1]>);
+
+impl Iterator for Frames {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.0.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Frames {}
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

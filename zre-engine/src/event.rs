@@ -4,6 +4,10 @@ use crate::{Address, content::Content, id::PeerId};
 use alloc::{string::String, sync::Arc, vec::Vec};
 use core::fmt;
 
+/// What an event counts for beyond its octets, and each of its frames.
+const EVENT: usize = 64;
+const FRAME: usize = 32;
+
 /// Something happened in the cluster.
 ///
 /// Per peer the order is: ENTER, its JOINs, then its messages as it sent them, EXIT. Nothing comes about the node
@@ -115,16 +119,17 @@ impl Event {
     /// headers, or group) and a fixed cost for the event itself, no less than it holds in an
     /// [`EventQueue`](crate::EventQueue). Give it to [`Node::consumed`](crate::Node::consumed) when done.
     pub fn octets(&self) -> usize {
-        const EVENT: usize = 64;
-        const FRAME: usize = 32;
         match self {
-            Self::Whisper { content, .. } | Self::Shout { content, .. } => {
-                EVENT + FRAME * content.len() + content.octets()
-            }
+            Self::Whisper { content, .. } | Self::Shout { content, .. } => Self::octets_of_message(content),
             Self::Enter { name, headers, .. } => EVENT + name.len() + headers.octets(),
             Self::Join { group, .. } | Self::Leave { group, .. } | Self::Leader { group, .. } => EVENT + group.len(),
             _ => EVENT,
         }
+    }
+
+    /// The same for a WHISPER or SHOUT with this content.
+    pub(crate) fn octets_of_message(content: &Content) -> usize {
+        EVENT + FRAME * content.len() + content.octets()
     }
 
     /// The peer that the event is about (of LEADER, perhaps the node itself); STOP has none.

@@ -31,6 +31,8 @@ pub struct EventQueue {
     head: Bytes,
     blocks: VecDeque<Bytes>,
     tail: BytesMut,
+    /// How large the next block will be.
+    block: usize,
     /// Those that are not packed, and long frames and names of those that are.
     others: VecDeque<Event>,
     frames: VecDeque<Bytes>,
@@ -42,16 +44,17 @@ pub struct EventQueue {
 }
 
 /// A queue that is empty gives its memory back after so many octets.
-const KEEP: usize = 16 << 10;
+const KEEP: usize = 64 << 10;
 
-/// From this length on a frame is kept as it is; and a group's name, which the node has as well while a peer is in it.
-const LONG: usize = 256;
+/// From this length on a frame is kept as it is; what is shorter does not keep more than itself in memory while it waits.
+pub(crate) const LONG: usize = 4 << 10;
+/// The same for the name of a group, which the node has as well while a peer is in it.
 const LONG_NAME: usize = 48;
 
-/// Packed events are sealed from this length on where there is no room for another: so what is packed grows without being
-/// moved, and with hardly any room to spare.
-const BLOCK: usize = 16 << 10;
-const ROOM: usize = 512;
+/// Packed events are in blocks, each twice as long as the one before, between these: a queue that is short is small, and
+/// nothing is moved once it is packed.
+const SMALLEST_BLOCK: usize = 512;
+const LARGEST_BLOCK: usize = 32 << 10;
 
 /// The first octet of an event.
 const OTHER: u8 = 0;
@@ -71,45 +74,85 @@ impl fmt::Debug for EventQueue {
 impl EventQueue {
     /// Adds an event at the end.
     pub fn push(&mut self, event: Event) {
-        let before = self.tail.len();
-        self.pack(event);
-        self.len += 1;
-        self.packed += self.tail.len() - before;
-        if self.tail.len() >= BLOCK && self.tail.capacity() - self.tail.len() < ROOM {
-            self.blocks.push_back(core::mem::take(&mut self.tail).freeze());
-        }
-    }
-
-    fn pack(&mut self, event: Event) {
         match event {
-            Event::Whisper { peer, name, content } => {
-                self.begin(WHISPER, (peer, name));
-                self.put_content(&content);
-            }
-            Event::Shout { peer, name, group, content } => {
-                self.begin(SHOUT, (peer, name));
-                // One of the node's own groups: there are few.
-                let group = self.groups.hold(group);
-                put_number(&mut self.tail, group);
-                self.put_content(&content);
-            }
-            Event::Join { peer, name, group } => {
-                self.begin(JOIN, (peer, name));
-                self.put_name(group);
-            }
-            Event::Leave { peer, name, group } => {
-                self.begin(LEAVE, (peer, name));
-                self.put_name(group);
-            }
-            Event::Leader { peer, name, group } => {
-                self.begin(LEADER, (peer, name));
-                self.put_name(group);
-            }
+            Event::Whisper { peer, name, content } => self.push_message(peer, &name, None, content),
+            Event::Shout { peer, name, group, content } => self.push_message(peer, &name, Some(&group), content),
+            Event::Join { peer, name, group } => self.push_change(JOIN, peer, &name, group),
+            Event::Leave { peer, name, group } => self.push_change(LEAVE, peer, &name, group),
+            Event::Leader { peer, name, group } => self.push_change(LEADER, peer, &name, group),
             other => {
+                self.room_for(1);
                 self.tail.put_u8(OTHER);
                 self.others.push_back(other);
                 self.packed += size_of::<Event>();
+                self.len += 1;
             }
+        }
+    }
+
+    /// Adds a WHISPER or, with a group, a SHOUT.
+    pub(crate) fn push_message(
+        &mut self,
+        peer: PeerId,
+        name: &Arc<str>,
+        group: Option<&Arc<str>>,
+        content: Content,
+    ) {
+        let short: usize = content.iter().map(Bytes::len).filter(|length| *length < LONG).sum();
+        self.room_for(short + NUMBER * (3 + content.len()) + 1);
+        let mut words = Words::new(if group.is_some() { SHOUT } else { WHISPER });
+        words.number(self.peers.hold_peer(peer, name));
+        if let Some(group) = group {
+            // One of the node's own groups: there are few.
+            words.number(self.groups.hold_group(group));
+        }
+        words.number(content.len());
+        for frame in content {
+            // Long ones are told by a length that no short one has.
+            words.number(frame.len().min(LONG));
+            words.flush(&mut self.tail);
+            if frame.len() < LONG {
+                self.tail.extend_from_slice(&frame);
+            } else {
+                self.frames.push_back(frame);
+            }
+        }
+        words.flush(&mut self.tail);
+        self.len += 1;
+    }
+
+    fn push_change(&mut self, kind: u8, peer: PeerId, name: &Arc<str>, group: Arc<str>) {
+        self.room_for(1 + 2 * NUMBER + LONG_NAME);
+        let mut words = Words::new(kind);
+        words.number(self.peers.hold_peer(peer, name));
+        words.number(group.len().min(LONG_NAME));
+        words.flush(&mut self.tail);
+        if group.len() < LONG_NAME {
+            self.tail.extend_from_slice(group.as_bytes());
+        } else {
+            self.names.push_back(group);
+        }
+        self.len += 1;
+    }
+
+    /// Sees to it that so many octets more find room where they are not moved any more.
+    fn room_for(&mut self, octets: usize) {
+        self.packed += octets;
+        if self.tail.capacity() - self.tail.len() < octets {
+            self.next_block(octets);
+        }
+    }
+
+    #[cold]
+    fn next_block(&mut self, octets: usize) {
+        if !self.tail.is_empty() {
+            let full = self.tail.split().freeze();
+            self.blocks.push_back(full);
+        }
+        self.block = (2 * self.block).clamp(SMALLEST_BLOCK, LARGEST_BLOCK).max(octets);
+        // Where nobody has anything of the old block any more, it is used again.
+        if !self.tail.try_reclaim(self.block) {
+            self.tail = BytesMut::with_capacity(self.block);
         }
     }
 
@@ -117,11 +160,20 @@ impl EventQueue {
     pub fn pop(&mut self) -> Option<Event> {
         let event = self.unpack();
         if self.len == 0 && self.packed > KEEP {
-            (self.head, self.blocks, self.tail) = (Bytes::new(), VecDeque::new(), BytesMut::new());
-            (self.others, self.frames, self.names) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-            self.packed = 0;
+            self.let_go();
         }
         event
+    }
+
+    /// An empty queue gives its memory back: it may have been a long one.
+    #[cold]
+    fn let_go(&mut self) {
+        self.packed = 0;
+        (self.head, self.blocks) = (Bytes::new(), VecDeque::new());
+        (self.others, self.frames, self.names) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        if self.block > LARGEST_BLOCK / 2 {
+            (self.tail, self.block) = (BytesMut::new(), 0);
+        }
     }
 
     fn unpack(&mut self) -> Option<Event> {
@@ -135,19 +187,52 @@ impl EventQueue {
         if kind == OTHER {
             return self.others.pop_front();
         }
-        let peer = get_number(&mut self.head)?;
-        let (peer, name) = self.peers.release(peer)?;
+        let place = self.number()?;
+        let (peer, name) = self.peers.release(place)?;
         Some(match kind {
-            WHISPER => Event::Whisper { peer, name, content: self.get_content()? },
+            WHISPER => Event::Whisper { peer, name, content: self.content()? },
             SHOUT => {
-                let group = get_number(&mut self.head)?;
-                let group = self.groups.release(group)?;
-                Event::Shout { peer, name, group, content: self.get_content()? }
+                let place = self.number()?;
+                let group = self.groups.release(place)?;
+                Event::Shout { peer, name, group, content: self.content()? }
             }
-            JOIN => Event::Join { peer, name, group: self.get_name()? },
-            LEADER => Event::Leader { peer, name, group: self.get_name()? },
-            _ => Event::Leave { peer, name, group: self.get_name()? },
+            JOIN => Event::Join { peer, name, group: self.group()? },
+            LEADER => Event::Leader { peer, name, group: self.group()? },
+            _ => Event::Leave { peer, name, group: self.group()? },
         })
+    }
+
+    fn content(&mut self) -> Option<Content> {
+        let mut content = Content::new();
+        for _ in 0..self.number()? {
+            content.push(match self.number()? {
+                LONG => self.frames.pop_front()?,
+                length => self.octets(length)?,
+            });
+        }
+        Some(content)
+    }
+
+    fn group(&mut self) -> Option<Arc<str>> {
+        match self.number()? {
+            LONG_NAME => self.names.pop_front(),
+            length => {
+                let name = self.octets(length)?;
+                // It was text when it was put in.
+                core::str::from_utf8(&name).ok().map(Arc::from)
+            }
+        }
+    }
+
+    fn octets(&mut self, count: usize) -> Option<Bytes> {
+        (count <= self.head.len()).then(|| self.head.split_to(count))
+    }
+
+    #[inline]
+    fn number(&mut self) -> Option<usize> {
+        let (number, length) = get_number(&self.head)?;
+        self.head.advance(length);
+        Some(number)
     }
 
     /// How many there are.
@@ -159,59 +244,6 @@ impl EventQueue {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
-
-    fn begin(&mut self, kind: u8, peer: (PeerId, Arc<str>)) {
-        self.tail.put_u8(kind);
-        let peer = self.peers.hold(peer);
-        put_number(&mut self.tail, peer);
-    }
-
-    fn put_name(&mut self, name: Arc<str>) {
-        if name.len() < LONG_NAME {
-            put_octets(&mut self.tail, name.as_bytes());
-        } else {
-            put_number(&mut self.tail, LONG_NAME);
-            self.names.push_back(name);
-        }
-    }
-
-    fn get_name(&mut self) -> Option<Arc<str>> {
-        let length = get_number(&mut self.head)?;
-        if length == LONG_NAME {
-            return self.names.pop_front();
-        }
-        // It was text when it was put in.
-        let name = core::str::from_utf8(self.head.get(..length)?).ok().map(Arc::from);
-        self.head.advance(length);
-        name
-    }
-
-    fn put_content(&mut self, content: &Content) {
-        put_number(&mut self.tail, content.len());
-        for frame in content {
-            // Long ones are told by a length that no short one has.
-            if frame.len() < LONG {
-                put_octets(&mut self.tail, frame);
-            } else {
-                put_number(&mut self.tail, LONG);
-                self.frames.push_back(frame.clone());
-            }
-        }
-    }
-
-    fn get_content(&mut self) -> Option<Content> {
-        let count = get_number(&mut self.head)?;
-        (0..count)
-            .map(|_| match get_number(&mut self.head)? {
-                LONG => self.frames.pop_front(),
-                length => {
-                    let frame = Bytes::copy_from_slice(self.head.get(..length)?);
-                    self.head.advance(length);
-                    Some(frame)
-                }
-            })
-            .collect()
-    }
 }
 
 /// Things that many events have in common, each kept once for as long as one of them waits.
@@ -222,6 +254,8 @@ struct Names<K> {
     free: Vec<usize>,
     /// How many are not used by any event, and stay for the next.
     idle: usize,
+    /// Where the one is that was asked for last: it nearly always is the next.
+    last: usize,
 }
 
 /// So many may be idle, or half of all: to forget them at once would cost memory to be asked for with each event.
@@ -229,13 +263,37 @@ const IDLE: usize = 32;
 
 impl<K> Default for Names<K> {
     fn default() -> Self {
-        Self { slots: Vec::new(), places: BTreeMap::new(), free: Vec::new(), idle: 0 }
+        Self { slots: Vec::new(), places: BTreeMap::new(), free: Vec::new(), idle: 0, last: 0 }
+    }
+}
+
+impl Names<(PeerId, Arc<str>)> {
+    fn hold_peer(&mut self, peer: PeerId, name: &Arc<str>) -> usize {
+        self.hold(|(id, other)| *id == peer && Arc::ptr_eq(other, name), || (peer, name.clone()))
+    }
+}
+
+impl Names<Arc<str>> {
+    fn hold_group(&mut self, group: &Arc<str>) -> usize {
+        self.hold(|other| Arc::ptr_eq(other, group), || group.clone())
     }
 }
 
 impl<K: Ord + Clone> Names<K> {
-    /// The number of a thing that one event more has.
-    fn hold(&mut self, name: K) -> usize {
+    /// The number of a thing that one event more has. `is_it` may say no to it where that is told sooner.
+    fn hold(&mut self, is_it: impl Fn(&K) -> bool, name: impl FnOnce() -> K) -> usize {
+        if let Some(Some((last, count))) = self.slots.get_mut(self.last)
+            && is_it(last)
+        {
+            self.idle -= usize::from(*count == 0);
+            *count += 1;
+            return self.last;
+        }
+        self.last = self.find(name());
+        self.last
+    }
+
+    fn find(&mut self, name: K) -> usize {
         if let Some(place) = self.places.get(&name) {
             if let Some(Some((_, count))) = self.slots.get_mut(*place) {
                 self.idle -= usize::from(*count == 0);
@@ -257,9 +315,11 @@ impl<K: Ord + Clone> Names<K> {
         let (name, count) = self.slots.get_mut(place)?.as_mut()?;
         let name = name.clone();
         *count = count.checked_sub(1)?;
-        self.idle += usize::from(*count == 0);
-        if self.idle > IDLE.max(self.places.len() / 2) {
-            self.forget_idle();
+        if *count == 0 {
+            self.idle += 1;
+            if self.idle > IDLE.max(self.places.len() / 2) {
+                self.forget_idle();
+            }
         }
         Some(name)
     }
@@ -278,31 +338,59 @@ impl<K: Ord + Clone> Names<K> {
     }
 }
 
-/// Seven bits in each octet, the lowest first; the eighth says that more follow.
-fn put_number(out: &mut BytesMut, number: usize) {
-    let mut rest = number;
-    while rest >= 0x80 {
-        out.put_u8(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.put_u8(rest as u8);
+/// The most octets that a number takes.
+const NUMBER: usize = usize::BITS.div_ceil(7) as usize;
+
+/// Octets and numbers of one event, put together before they are copied.
+struct Words {
+    octets: [u8; 1 + 4 * NUMBER],
+    len: usize,
 }
 
-fn get_number(octets: &mut Bytes) -> Option<usize> {
-    let mut number = 0;
-    for shift in (0..usize::BITS).step_by(7) {
-        let octet = octets.try_get_u8().ok()?;
-        number |= usize::from(octet & 0x7F) << shift;
-        if octet < 0x80 {
-            break;
+impl Words {
+    fn new(kind: u8) -> Self {
+        let mut octets = [0; 1 + 4 * NUMBER];
+        octets[0] = kind;
+        Self { octets, len: 1 }
+    }
+
+    /// Seven bits in each octet, the lowest first; the eighth says that more follow.
+    #[inline]
+    fn number(&mut self, number: usize) {
+        let mut rest = number;
+        while rest >= 0x80 {
+            self.octet(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.octet(rest as u8);
+    }
+
+    #[inline]
+    fn octet(&mut self, octet: u8) {
+        if let Some(place) = self.octets.get_mut(self.len) {
+            *place = octet;
+            self.len += 1;
         }
     }
-    Some(number)
+
+    #[inline]
+    fn flush(&mut self, out: &mut BytesMut) {
+        out.extend_from_slice(&self.octets[..self.len]);
+        self.len = 0;
+    }
 }
 
-fn put_octets(out: &mut BytesMut, octets: &[u8]) {
-    put_number(out, octets.len());
-    out.put_slice(octets);
+/// A number, and how many octets it took.
+#[inline]
+fn get_number(octets: &[u8]) -> Option<(usize, usize)> {
+    let mut number = 0;
+    for (at, octet) in octets.iter().enumerate().take(NUMBER) {
+        number |= usize::from(octet & 0x7F) << (7 * at);
+        if *octet < 0x80 {
+            return Some((number, at + 1));
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -312,7 +400,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     fn event() -> impl Strategy<Value = Event> {
-        let content = vec(prop_oneof![vec(any::<u8>(), 0..5), vec(any::<u8>(), 250..300)], 0..4)
+        let content = vec(prop_oneof![vec(any::<u8>(), 0..5), vec(any::<u8>(), 120..300), vec(any::<u8>(), LONG - 2..LONG + 2)], 0..4)
             .prop_map(|frames| frames.into_iter().map(Bytes::from).collect::<Content>());
         let long = "a name that is long enough not to be packed among the others";
         let name =
@@ -354,9 +442,10 @@ mod tests {
 
         #[test]
         fn numbers_come_back(number in prop_oneof![any::<usize>(), 0..300usize]) {
-            let mut octets = BytesMut::new();
-            put_number(&mut octets, number);
-            prop_assert_eq!(get_number(&mut octets.freeze()), Some(number));
+            let (mut words, mut out) = (Words::new(7), BytesMut::new());
+            words.number(number);
+            words.flush(&mut out);
+            prop_assert_eq!((out[0], get_number(&out[1..])), (7, Some((number, out.len() - 1))));
         }
     }
 

@@ -4,8 +4,23 @@ use core::{fmt, str::FromStr};
 use uuid::Uuid;
 
 /// A node's UUID. Printed as 32 upper-case hex digits, as all ZRE programs do; read in either case, dashes allowed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PeerId([u8; 16]);
+
+/// By their octets, compared as one number: peers are looked up for every message.
+impl Ord for PeerId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for PeerId {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl PeerId {
     /// From the sixteen octets on the wire.

@@ -210,7 +210,7 @@ pub use action::{Action, Deadline, Wake};
 /// The crate whose `Bytes` stand in the API.
 pub use bytes;
 pub use config::{Config, Limits};
-pub use content::Content;
+pub use content::{Content, Frames};
 pub use error::{AcceptError, CloseReason, ConfigError, DiscoveryError, InputError, SendError, Violation};
 pub use event::{Event, ExitReason, Headers};
 pub use event_queue::EventQueue;

@@ -114,7 +114,18 @@ impl Message {
     /// Reads the first frame of a message.
     ///
     /// Text is sliced from `frame`, not copied. The error says which field is bad and where.
+    #[inline]
     pub fn decode(frame: &Bytes) -> Result<Self, DecodeError> {
+        // Nearly all messages are these, and always six octets.
+        match **frame {
+            [0xAA, 0xA1, id::WHISPER, VERSION, high, low] => {
+                Ok(Self { sequence: u16::from_be_bytes([high, low]), body: Body::Whisper })
+            }
+            _ => Self::decode_fields(frame),
+        }
+    }
+
+    fn decode_fields(frame: &Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(frame);
         if reader.array("message signature")? != SIGNATURE {
             return Err(DecodeError::new("message signature", 0, Fault::Signature));
@@ -152,45 +163,53 @@ impl Message {
 
     /// Appends the frame to `out`. On an error nothing was written.
     pub fn encode(&self, out: &mut impl BufMut) -> Result<(), EncodeError> {
-        self.body.check()?;
-        out.put_slice(&SIGNATURE);
-        out.put_u8(self.body.id());
-        out.put_u8(VERSION);
-        out.put_u16(self.sequence);
-        match &self.body {
-            Body::Hello(hello) => hello.put(out),
-            Body::Shout { group } => put_string(out, group.as_octets()),
-            Body::Join(change) | Body::Leave(change) => {
-                put_string(out, change.group.as_octets());
-                out.put_u8(change.status);
-            }
-            Body::Elect { group, challenger: uuid } | Body::Leader { group, leader: uuid } => {
-                put_string(out, group.as_octets());
-                put_string(out, uuid.as_octets());
-            }
-            Body::Unknown { fields, .. } => out.put_slice(fields),
-            Body::Whisper | Body::Ping | Body::PingOk | Body::Goodbye => {}
-        }
-        Ok(())
+        self.body.encode(self.sequence, out)
     }
 
     /// How many octets [`Message::encode`] writes.
     pub fn encoded_len(&self) -> usize {
-        MESSAGE_HEADER_LEN
-            + match &self.body {
-                Body::Hello(hello) => hello.encoded_len(),
-                Body::Shout { group } => 1 + group.len(),
-                Body::Join(change) | Body::Leave(change) => 2 + change.group.len(),
-                Body::Elect { group, challenger: uuid } | Body::Leader { group, leader: uuid } => {
-                    2 + group.len() + uuid.len()
-                }
-                Body::Unknown { fields, .. } => fields.len(),
-                Body::Whisper | Body::Ping | Body::PingOk | Body::Goodbye => 0,
-            }
+        self.body.encoded_len()
     }
 }
 
 impl Body {
+    /// Appends the frame of a message with this body and number to `out`. On an error nothing was written.
+    pub fn encode(&self, sequence: u16, out: &mut impl BufMut) -> Result<(), EncodeError> {
+        self.check()?;
+        let [high, low] = sequence.to_be_bytes();
+        out.put_slice(&[SIGNATURE[0], SIGNATURE[1], self.id(), VERSION, high, low]);
+        match self {
+            Self::Hello(hello) => hello.put(out),
+            Self::Shout { group } => put_string(out, group.as_octets()),
+            Self::Join(change) | Self::Leave(change) => {
+                put_string(out, change.group.as_octets());
+                out.put_u8(change.status);
+            }
+            Self::Elect { group, challenger: uuid } | Self::Leader { group, leader: uuid } => {
+                put_string(out, group.as_octets());
+                put_string(out, uuid.as_octets());
+            }
+            Self::Unknown { fields, .. } => out.put_slice(fields),
+            Self::Whisper | Self::Ping | Self::PingOk | Self::Goodbye => {}
+        }
+        Ok(())
+    }
+
+    /// How many octets [`Body::encode`] writes.
+    pub fn encoded_len(&self) -> usize {
+        MESSAGE_HEADER_LEN
+            + match self {
+                Self::Hello(hello) => hello.encoded_len(),
+                Self::Shout { group } => 1 + group.len(),
+                Self::Join(change) | Self::Leave(change) => 2 + change.group.len(),
+                Self::Elect { group, challenger: uuid } | Self::Leader { group, leader: uuid } => {
+                    2 + group.len() + uuid.len()
+                }
+                Self::Unknown { fields, .. } => fields.len(),
+                Self::Whisper | Self::Ping | Self::PingOk | Self::Goodbye => 0,
+            }
+    }
+
     /// The id on the wire.
     pub fn id(&self) -> u8 {
         match self {

@@ -83,6 +83,7 @@ use sought::Sought;
 pub use statistics::Statistics;
 use timers::{Clock, Timer, Timers};
 use wrap::Wraps;
+use zre_proto::Text;
 
 /// A shorter stop of the clock is no sleep, however short the time-outs are.
 const LEAST_SLEEP: Duration = Duration::from_secs(2);
@@ -123,6 +124,9 @@ pub struct Node {
     /// Whether senders are made to wait because of it.
     throttled: bool,
     encoder: Encoder,
+    /// The group that was shouted to last, and who was in it: kept for the memory.
+    shouted: Text,
+    receivers: Vec<PeerId>,
     statistics: Statistics,
     grumble: Grumble,
     /// While the node stops: a peer that was found to be waited for.
@@ -186,6 +190,8 @@ impl Node {
             waiting: 0,
             throttled: false,
             encoder: Encoder::default(),
+            shouted: Text::default(),
+            receivers: Vec::new(),
             statistics: Statistics::default(),
             waited_for: None,
         })
@@ -322,7 +328,7 @@ impl Node {
 
     /// Peers in a group.
     pub fn peers_by_group(&self, group: &str) -> Vec<PeerId> {
-        self.members.get(group).map(Members::to_vec).unwrap_or_default()
+        self.members.get(group).map(|members| members.as_slice().to_vec()).unwrap_or_default()
     }
 
     /// Groups that this node is in.

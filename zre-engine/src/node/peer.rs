@@ -156,8 +156,8 @@ impl Members {
         self.0.binary_search(&peer).is_ok()
     }
 
-    pub(super) fn to_vec(&self) -> Vec<PeerId> {
-        self.0.to_vec()
+    pub(super) fn as_slice(&self) -> &[PeerId] {
+        &self.0
     }
 }
 

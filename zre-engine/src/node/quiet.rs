@@ -33,21 +33,8 @@ impl Node {
     /// A peer has said something on a connection.
     pub(super) fn hear(&mut self, id: PeerId, conn: ConnId) {
         let now = self.now;
-        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.inbound == Some(conn)) else { return };
-        peer.quiet.heard = now;
-        if peer.quiet.asked.take().is_some() {
-            peer.quiet.evasive = None;
-            peer.quiet.silent = false;
-        }
-        if let Some(ending) = &mut peer.ending {
-            ending.until = now + READ_OUT;
-        }
-        if let Some((_, until)) = &mut peer.successor {
-            *until = now + READ_OUT;
-        }
-        if let Some(probe) = peer.probe.as_mut().filter(|probe| probe.why == ProbeWhy::Leaving) {
-            // Something is still under way: it is read to its end.
-            probe.until = probe.until.max(now + READ_OUT);
+        if let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.inbound == Some(conn)) {
+            peer.hear(now);
         }
     }
 
@@ -197,6 +184,27 @@ impl Node {
                 }
             }
             self.schedule_peer(id);
+        }
+    }
+}
+
+impl Peer {
+    /// It has said something.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.quiet.heard = now;
+        if self.quiet.asked.take().is_some() {
+            self.quiet.evasive = None;
+            self.quiet.silent = false;
+        }
+        if let Some(ending) = &mut self.ending {
+            ending.until = now + READ_OUT;
+        }
+        if let Some((_, until)) = &mut self.successor {
+            *until = now + READ_OUT;
+        }
+        if let Some(probe) = self.probe.as_mut().filter(|probe| probe.why == ProbeWhy::Leaving) {
+            // Something is still under way: it is read to its end.
+            probe.until = probe.until.max(now + READ_OUT);
         }
     }
 }

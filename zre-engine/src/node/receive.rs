@@ -12,16 +12,17 @@ use crate::{
     content::Content,
     error::{InputError, Violation},
     event::{Event, ExitReason},
+    event_queue::LONG,
     id::{ConnId, PeerId},
     log::log,
     planted::Planted,
-    zmtp::Progress,
+    zmtp::{Connection, Incoming},
 };
 use alloc::sync::Arc;
 use bytes::Bytes;
 use zre_proto::{
     Message, Text,
-    message::{Body, Membership},
+    message::{Body, Hello, Membership},
 };
 
 /// While no more than this part of the room for events is used, payloads may be slices of what was read, and keep up to
@@ -48,14 +49,13 @@ impl Node {
             let role = conn.role();
             let Some(zmtp) = conn.zmtp.as_mut() else { return };
             let silent = !zmtp.has_output();
-            zmtp.set_sparing(self.waiting > self.config.limits.events / UNSPARING);
-            let progress = zmtp.poll(self.now);
+            let progress = zmtp.poll_parts(self.now);
             if silent && zmtp.has_output() {
                 self.actions.push_back(crate::Action::Writable { conn: id });
             }
             match progress {
-                Ok(Some(Progress::Ready(info))) => self.handshaken(id, &info),
-                Ok(Some(Progress::Message(frames))) => self.message(id, frames),
+                Ok(Some(Incoming::Message(first, content))) => self.message(id, role, &first, content),
+                Ok(Some(Incoming::Ready(info))) => self.handshaken(id, &info),
                 Err(why) => self.fail(id, why),
                 Ok(None) => {
                     let (in_message, ended) = (zmtp.is_in_message(), conn.ended);
@@ -74,32 +74,21 @@ impl Node {
         }
     }
 
-    fn message(&mut self, id: ConnId, mut frames: Content) {
-        let Some(conn) = self.conns.get(id) else { return };
-        let role = conn.role();
+    fn message(&mut self, id: ConnId, role: Role, first: &Bytes, content: Content) {
         if matches!(role, Role::Hub | Role::Client) {
-            return self.gossip_message(id, role, &frames);
+            return self.gossip_message(id, role, first);
         }
         let Role::In(Some(peer_id)) = role else { return self.violation(id, Violation::WrongDirection) };
-        let Some((first, content)) = frames.split_first() else { return };
-        let message = match Message::decode(first) {
+        let Message { sequence, body } = match Message::decode(first) {
             Ok(message) => message,
             Err(error) => return self.violation(id, error.into()),
         };
-        if !content.is_empty() && !message.body.has_content() && !matches!(message.body, Body::Unknown { .. }) {
-            return self.violation(id, Violation::ExtraFrames(message.body.name()));
+        if !content.is_empty() && !body.has_content() && !matches!(body, Body::Unknown { .. }) {
+            return self.violation(id, Violation::ExtraFrames(body.name()));
         }
-        log!(trace, "peer {peer_id}: received {} number {}", message.body.name(), message.sequence);
-        let Message { sequence, body } = message;
+        log!(trace, "peer {peer_id}: received {} number {sequence}", body.name());
         if let Body::Hello(hello) = body {
-            if sequence != 1 {
-                return self.violation(id, Violation::Sequence { found: sequence, expected: 1 });
-            }
-            match Introduction::check(hello, &self.config.limits) {
-                Ok(introduction) => self.hello(id, peer_id, Visitor { since: self.now, introduction }),
-                Err(violation) => self.violation(id, violation),
-            }
-            return;
+            return self.hello_message(id, peer_id, sequence, hello);
         }
         self.prove_claim(peer_id, id, sequence);
         let Some(peer) = self.peers.get_mut(&peer_id).filter(|peer| peer.ready && peer.inbound == Some(id)) else {
@@ -111,6 +100,7 @@ impl Node {
             Ok(wrap) => wrap,
             Err(violation) => return self.violation(id, violation),
         };
+        peer.hear(self.now);
         if let Some(wrap) = wrap {
             self.learn_wrap(peer_id, wrap);
         }
@@ -119,31 +109,65 @@ impl Node {
             // One that resumed without a HELLO is introduced by its first message in order.
             conn.introduced = true;
         }
-        self.hear(peer_id, id);
-        frames.remove_first();
-        self.understand(peer_id, body, frames);
+        match body {
+            Body::Whisper => self.deliver(id, peer_id, None, content),
+            Body::Shout { group } => self.deliver(id, peer_id, Some(&group), content),
+            body => self.understand(peer_id, body),
+        }
     }
 
-    fn understand(&mut self, peer_id: PeerId, body: Body, content: Content) {
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let name = peer.name.clone();
+    fn hello_message(&mut self, id: ConnId, peer_id: PeerId, sequence: u16, hello: Hello) {
+        if sequence != 1 {
+            return self.violation(id, Violation::Sequence { found: sequence, expected: 1 });
+        }
+        match Introduction::check(hello, &self.config.limits) {
+            Ok(introduction) => self.hello(id, peer_id, Visitor { since: self.now, introduction }),
+            Err(violation) => self.violation(id, violation),
+        }
+    }
+
+    /// Content for the application.
+    fn deliver(&mut self, id: ConnId, peer_id: PeerId, group: Option<&Text>, mut content: Content) {
+        if self.config.send_only {
+            self.statistics.discarded += 1;
+            return;
+        }
+        if self.planted(Planted::LoseWhenFull) && self.waiting > self.config.limits.events / 2 {
+            return;
+        }
+        let group = match group {
+            None => None,
+            // Only groups that we are in; stock programs deliver any.
+            Some(group) => match self.own_group(group) {
+                Some(group) => Some(group),
+                None => return,
+            },
+        };
+        // Short frames are packed while they wait. Of longer ones those are copied that would keep much more than
+        // themselves in memory or, where much waits already, anything more.
+        let chunk = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::chunk_len);
+        let sparing = self.waiting > self.config.limits.events / UNSPARING;
+        content.copy_out(0, LONG..if sparing { chunk } else { chunk / 4 });
+        let twice = group.is_none() && self.planted_now(Planted::DeliverTwice, 30);
+        let Some(peer) = self.peers.get(&peer_id) else { return };
+        self.waiting += Event::octets_of_message(&content);
+        if twice {
+            self.events.push_message(peer_id, &peer.name, None, content.clone());
+        }
+        self.events.push_message(peer_id, &peer.name, group.as_ref(), content);
+        self.check_pressure();
+    }
+
+    /// The name of a group that we are in.
+    fn own_group(&self, group: &Text) -> Option<Arc<str>> {
+        let group = group.to_str();
+        let any = self.planted(Planted::ShoutToAnyGroup) || self.planted(Planted::ShoutAfterLeave);
+        let known = self.me.groups.get(&*group).cloned();
+        known.or_else(|| any.then(|| Arc::from(&*group)))
+    }
+
+    fn understand(&mut self, peer_id: PeerId, body: Body) {
         match body {
-            Body::Whisper | Body::Shout { .. } if self.config.send_only => self.statistics.discarded += 1,
-            _ if self.planted(Planted::LoseWhenFull) && self.waiting > self.config.limits.events / 2 => {}
-            Body::Whisper => {
-                if self.planted_now(Planted::DeliverTwice, 30) {
-                    self.emit(Event::Whisper { peer: peer_id, name: name.clone(), content: content.clone() });
-                }
-                self.emit(Event::Whisper { peer: peer_id, name, content });
-            }
-            Body::Shout { group } => {
-                // Only groups that we are in; stock programs deliver any.
-                let group = group.to_str();
-                let any = self.planted(Planted::ShoutToAnyGroup) || self.planted(Planted::ShoutAfterLeave);
-                let known = self.me.groups.get(&*group).cloned();
-                let Some(group) = known.or_else(|| any.then(|| Arc::from(&*group))) else { return };
-                self.emit(Event::Shout { peer: peer_id, name, group, content });
-            }
             Body::Join(change) => self.peer_changed(peer_id, &change, true),
             Body::Leave(change) => self.peer_changed(peer_id, &change, false),
             Body::Ping => self.answer_ping(peer_id),
@@ -152,9 +176,9 @@ impl Node {
                 self.exit(peer_id, ExitReason::Left, 0);
                 self.gossip_left(peer_id);
             }
-            Body::Hello(_) => {}
             Body::Elect { group, challenger } => self.elect(peer_id, &group, &challenger),
             Body::Leader { group, leader } => self.leads(peer_id, &group, &leader),
+            Body::Hello(_) | Body::Whisper | Body::Shout { .. } => {}
             // What is not known is skipped.
             _ => self.statistics.skipped += 1,
         }

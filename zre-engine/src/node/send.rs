@@ -20,19 +20,13 @@ use crate::{
     zmtp::{Connection, Encoder},
 };
 use alloc::vec::Vec;
-use bytes::{Bytes, BytesMut};
-use zre_proto::{
-    Message,
-    limits::{MESSAGE_HEADER_LEN, STRING_MAX},
-    message::Body,
-};
+use bytes::Bytes;
+use zre_proto::{limits::STRING_MAX, message::Body};
 
 /// What a queue counts for each message beyond its octets.
 const MESSAGE_COST: usize = 64;
 /// How far messages without content may overrun a queue, and the largest message in it, before they are refused as well.
 const CONTROL_ROOM: usize = 64 << 10;
-/// Where the sequence number stands in a message.
-const SEQUENCE_AT: usize = MESSAGE_HEADER_LEN - 2;
 
 impl Node {
     /// Sends a message to one peer.
@@ -41,9 +35,6 @@ impl Node {
     pub fn whisper(&mut self, now: Instant, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
         self.tick(now)?;
         let content = self.check_content(content.into())?;
-        if self.peer(peer).is_none() {
-            return Err(SendError::UnknownPeer(peer));
-        }
         self.encode(&Body::Whisper, &content);
         self.check_room_for_content(peer)?;
         self.post(peer, &Body::Whisper, &content);
@@ -60,20 +51,25 @@ impl Node {
         if group.is_empty() || group.len() > STRING_MAX {
             return Err(SendError::BadGroup { found: group.len() });
         }
-        let mut receivers = self.peers_by_group(group);
-        if self.planted(Planted::ShoutToAnyGroup) {
-            receivers = self.peers().collect();
+        if self.shouted.as_octets() != group.as_bytes() {
+            self.shouted = group.into();
         }
-        let body = Body::Shout { group: group.into() };
+        let body = Body::Shout { group: self.shouted.clone() };
         self.encode(&body, &content);
-        for peer in &receivers {
-            self.check_room_for_content(*peer)?;
+        let mut receivers = core::mem::take(&mut self.receivers);
+        receivers.clear();
+        match self.members.get(group) {
+            _ if self.planted(Planted::ShoutToAnyGroup) => receivers.extend(self.peers()),
+            Some(members) => receivers.extend_from_slice(members.as_slice()),
+            None => {}
         }
-        for peer in &receivers {
-            self.post(*peer, &body, &content);
+        let room = receivers.iter().try_for_each(|peer| self.check_room_for_content(*peer));
+        if room.is_ok() {
+            receivers.iter().for_each(|peer| self.post(*peer, &body, &content));
         }
         self.encoder.finish();
-        Ok(receivers.len())
+        self.receivers = receivers;
+        room.map(|()| self.receivers.len())
     }
 
     fn check_content(&self, mut content: Content) -> Result<Content, SendError> {
@@ -94,10 +90,11 @@ impl Node {
         Ok(content)
     }
 
-    /// Whether a peer's queue takes the message in the encoder. An empty one always does.
+    /// Whether the peer is there and its queue takes the message in the encoder. An empty one always does.
     fn check_room_for_content(&mut self, id: PeerId) -> Result<(), SendError> {
         let limit = self.config.limits.send_queue;
-        let load = self.load(id);
+        let peer = self.peers.get(&id).filter(|peer| peer.ready).ok_or(SendError::UnknownPeer(id))?;
+        let load = self.load_of(peer);
         let fits = load == 0 || load + self.encoder.octets() + MESSAGE_COST <= limit;
         if fits || self.planted(Planted::UnboundedQueue) {
             return Ok(());
@@ -122,7 +119,10 @@ impl Node {
 
     /// What waits for a peer.
     pub(crate) fn load(&self, id: PeerId) -> usize {
-        let Some(peer) = self.peers.get(&id) else { return 0 };
+        self.peers.get(&id).map_or(0, |peer| self.load_of(peer))
+    }
+
+    fn load_of(&self, peer: &Peer) -> usize {
         let queue = peer.out.conn().and_then(|conn| self.conns.get(conn)).and_then(|conn| conn.zmtp.as_ref());
         peer.held.load() + queue.map_or(0, Connection::load)
     }
@@ -149,24 +149,20 @@ impl Node {
 
     /// Puts a message into the encoder, without its number.
     fn encode(&mut self, body: &Body, content: &[Bytes]) {
-        let mut head = BytesMut::with_capacity(64);
-        let message = Message { sequence: 0, body: body.clone() };
-        // Every field was checked where the application gave it.
-        let encoded = message.encode(&mut head);
-        debug_assert_eq!(encoded, Ok(()));
-        self.encoder.start(&head, Some(SEQUENCE_AT), content.len());
+        self.encoder.start_message(body, content.len());
         self.encoder.content(content);
     }
 
     /// Sends the message in the encoder to a peer, or keeps it until our HELLO has gone before it.
     fn post(&mut self, id: PeerId, body: &Body, content: &Content) {
+        let overtakes = self.planted(Planted::OvertakeHeld);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if body.has_content() {
             peer.confirmed_by = peer.pings + 1;
         }
         match peer.open() {
             // What waits is said first: a peer that enters is about to get it.
-            Some(conn) if !peer.must_guess() && (peer.held.is_empty() || self.config.has(Planted::OvertakeHeld)) => {
+            Some(conn) if !peer.must_guess() && (peer.held.is_empty() || overtakes) => {
                 self.put(id, conn, body.name(), body.has_content());
             }
             open => {
@@ -208,7 +204,7 @@ impl Node {
     /// The first message on a new connection. What was held of JOIN and LEAVE is in it.
     pub(super) fn send_hello(&mut self, id: PeerId, conn: ConnId, endpoint: &Address) {
         let hello = self.me.hello(endpoint);
-        self.encoder.start(&hello, Some(SEQUENCE_AT), 0);
+        self.encoder.start_numbered(&hello, 0);
         self.put(id, conn, "HELLO", false);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.held.keep_news();

@@ -13,8 +13,7 @@ use crate::{
     zmtp::{Connection, Encoder},
 };
 use alloc::collections::BTreeMap;
-use bytes::BytesMut;
-use zre_proto::{Message, message::Body};
+use zre_proto::message::Body;
 
 /// How many peers' ways are remembered after they are gone.
 const REMEMBERED: usize = 4096;
@@ -87,11 +86,9 @@ impl Node {
         peer.pings += 1;
         peer.guess = Some(Guess { wrap: GUESS, confirmed_by: peer.pings });
         log!(debug, "peer {id}: is {number} the number after 65534?");
-        let mut head = BytesMut::new();
-        // A PING has no field that could be too long.
-        let _ = Message { sequence: number, body: Body::Ping }.encode(&mut head);
         let mut ping = Encoder::default();
-        ping.start(&head, None, 0);
+        ping.start_message(&Body::Ping, 0);
+        ping.set_sequence(number);
         self.put_encoded(conn, &ping, false);
     }
 

@@ -13,7 +13,7 @@ use crate::{
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
-use zre_proto::zmtp::{Command, Frame, FrameDecoder, FrameHeader, Greeting, GreetingDecoder, Metadata};
+use zre_proto::zmtp::{Command, FrameDecoder, FrameHeader, Greeting, GreetingDecoder, Metadata};
 
 /// How many PONGs may wait: a peer that asks without reading gets no more.
 const PONGS_WAITING: u32 = 64;
@@ -139,16 +139,31 @@ pub struct Connection {
     opening: SendQueue,
     traffic: SendQueue,
     decoder: FrameDecoder,
-    /// The frames of a message that is not complete, and the octets of all but the first.
-    frames: Vec<Bytes>,
-    content: usize,
+    /// A message that is not complete. Boxed, for there is hardly ever any.
+    partial: Option<Box<Partial>>,
     pongs: u32,
     peer_minor: u8,
     deadline: Option<Instant>,
     heard: Instant,
     pinged: bool,
-    /// No payload is to keep more in memory than itself.
-    sparing: bool,
+}
+
+/// A message whose last frame has not come.
+#[derive(Debug)]
+struct Partial {
+    first: Bytes,
+    rest: Content,
+    /// In all frames but the first.
+    octets: usize,
+    /// So many frames keep nothing but themselves in memory.
+    settled: usize,
+}
+
+/// As [`Progress`], with the first frame of a message by itself.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Ready(PeerInfo),
+    Message(Bytes, Content),
 }
 
 impl Connection {
@@ -164,20 +179,12 @@ impl Connection {
             stage: Stage::Greeting(Box::default()),
             opening,
             traffic: SendQueue::default(),
-            frames: Vec::new(),
-            content: 0,
+            partial: None,
             pongs: 0,
             peer_minor: 0,
             heard: now,
             pinged: false,
-            sparing: false,
         }
-    }
-
-    /// Whether payloads are copied out of what was received wherever they would else keep more than themselves in memory;
-    /// by default only where that is much more. For those who let messages wait. Default no.
-    pub fn set_sparing(&mut self, sparing: bool) {
-        self.sparing = sparing;
     }
 
     /// Takes octets from the peer. Follow with [`Connection::poll`] until it has no more.
@@ -202,16 +209,36 @@ impl Connection {
 
     /// The next thing that the octets so far amount to; `None` when more are needed.
     ///
-    /// An error ends the connection: close it.
+    /// The frames of a message are slices of what was given to [`Connection::receive`], as far as they lie within one chunk,
+    /// and keep it in memory: copy what is to be kept for long. An error ends the connection: close it.
     pub fn poll(&mut self, now: Instant) -> Result<Option<Progress>, CloseReason> {
-        self.try_poll(now).map_err(|violation| {
-            self.stage = Stage::Failed;
-            self.deadline = None;
-            violation.into()
-        })
+        Ok(self.poll_parts(now)?.map(|incoming| match incoming {
+            Incoming::Ready(peer) => Progress::Ready(peer),
+            Incoming::Message(first, rest) if rest.is_empty() => Progress::Message(first.into()),
+            Incoming::Message(first, rest) => Progress::Message(core::iter::once(first).chain(rest).collect()),
+        }))
     }
 
-    fn try_poll(&mut self, now: Instant) -> Result<Option<Progress>, Violation> {
+    pub(crate) fn poll_parts(&mut self, now: Instant) -> Result<Option<Incoming>, CloseReason> {
+        self.try_poll(now).map_err(|violation| self.break_off(violation))
+    }
+
+    #[cold]
+    fn break_off(&mut self, violation: Violation) -> CloseReason {
+        self.stage = Stage::Failed;
+        self.deadline = None;
+        violation.into()
+    }
+
+    fn try_poll(&mut self, now: Instant) -> Result<Option<Incoming>, Violation> {
+        match self.stage {
+            Stage::Ready => self.next_message(),
+            Stage::Greeting(_) | Stage::Handshake(_) => self.shake_hands(now),
+            Stage::Failed => Ok(None),
+        }
+    }
+
+    fn shake_hands(&mut self, now: Instant) -> Result<Option<Incoming>, Violation> {
         if let Stage::Greeting(greeting) = &mut self.stage {
             let (decoder, waiting) = &mut **greeting;
             let (taken, greeting) = decoder.decode(waiting)?;
@@ -226,71 +253,68 @@ impl Connection {
                 self.decoder.push(rest);
             }
         }
-        while !matches!(self.stage, Stage::Failed) {
+        let Stage::Handshake(handshake) = &mut self.stage else { return Ok(None) };
+        let Some(frame) = self.decoder.next_frame()? else { return Ok(None) };
+        if !frame.command {
+            return Err(Violation::Handshake);
+        }
+        let Step::Done(peer) = handshake.command(&self.config, Command::decode(&frame.body)?)?;
+        self.stage = Stage::Ready;
+        self.decoder.set_limit(self.config.first_frame_limit);
+        self.deadline = self.heartbeat_deadline(now);
+        Ok(Some(Incoming::Ready(peer)))
+    }
+
+    fn next_message(&mut self) -> Result<Option<Incoming>, Violation> {
+        let mut message = self.partial.take().map(|partial| *partial);
+        loop {
             let Some(frame) = self.decoder.next_frame()? else {
-                self.let_go_of_chunk();
+                if let Some(message) = message {
+                    self.keep(message);
+                }
                 return Ok(None);
             };
-            if let Some(progress) = self.frame(now, frame)? {
-                return Ok(Some(progress));
+            if frame.command {
+                self.command(Command::decode(&frame.body)?)?;
+                continue;
             }
-        }
-        Ok(None)
-    }
-
-    fn frame(&mut self, now: Instant, frame: Frame) -> Result<Option<Progress>, Violation> {
-        if let Stage::Handshake(handshake) = &mut self.stage {
-            if !frame.command {
-                return Err(Violation::Handshake);
+            let Some(Partial { rest, octets, .. }) = &mut message else {
+                if !frame.more {
+                    return Ok(Some(Incoming::Message(frame.body, Content::new())));
+                }
+                self.decoder.set_limit(self.config.content_limit);
+                message = Some(Partial { first: frame.body, rest: Content::new(), octets: 0, settled: 0 });
+                continue;
+            };
+            if rest.len() >= self.config.frames_limit {
+                return Err(Violation::MessageTooLarge);
             }
-            let Step::Done(peer) = handshake.command(&self.config, Command::decode(&frame.body)?)?;
-            self.stage = Stage::Ready;
-            self.decoder.set_limit(self.config.first_frame_limit);
-            self.deadline = self.heartbeat_deadline(now);
-            return Ok(Some(Progress::Ready(peer)));
-        }
-        if frame.command {
-            return self.command(Command::decode(&frame.body)?).map(|()| None);
-        }
-        if self.frames.is_empty() {
-            self.content = 0;
-        } else {
             // The size was checked against what was left of the limit before the body was read.
-            self.content += frame.body.len();
-        }
-        if self.frames.len() > self.config.frames_limit {
-            return Err(Violation::MessageTooLarge);
-        }
-        // A small payload in a large chunk would keep the whole chunk in memory for as long as it lives.
-        let least = if self.sparing { self.decoder.chunk_len() } else { self.decoder.chunk_len() / 4 };
-        let body = match self.frames.is_empty() || frame.body.len() >= least {
-            true => frame.body,
-            false => Bytes::copy_from_slice(&frame.body),
-        };
-        if !frame.more && self.frames.is_empty() {
+            *octets += frame.body.len();
+            rest.push(frame.body);
+            if frame.more {
+                self.decoder.set_limit(self.config.content_limit - *octets);
+                continue;
+            }
             self.decoder.set_limit(self.config.first_frame_limit);
-            return Ok(Some(Progress::Message(body.into())));
+            return Ok(message.map(|message| Incoming::Message(message.first, message.rest)));
         }
-        if self.frames.is_empty() {
-            // Nearly all messages of several frames have two; the message takes this memory over.
-            self.frames.reserve_exact(2);
-        }
-        self.frames.push(body);
-        if frame.more {
-            self.decoder.set_limit(self.config.content_limit - self.content);
-            return Ok(None);
-        }
-        self.decoder.set_limit(self.config.first_frame_limit);
-        Ok(Some(Progress::Message(core::mem::take(&mut self.frames).into())))
     }
 
-    /// The small first frame of a message whose rest is still to come must not keep its whole chunk in memory until then.
-    fn let_go_of_chunk(&mut self) {
-        if let Some(first) = self.frames.first_mut()
-            && first.len() * 4 < self.decoder.chunk_len()
-        {
-            *first = Bytes::copy_from_slice(first);
+    /// Keeps a message until more of it has come. What is small must not keep the whole chunk that it came in until then.
+    fn keep(&mut self, mut message: Partial) {
+        let least = self.decoder.chunk_len() / 4;
+        if message.settled == 0 && message.first.len() < least {
+            message.first = Bytes::copy_from_slice(&message.first);
         }
+        message.rest.copy_out(message.settled.saturating_sub(1), 0..least);
+        message.settled = 1 + message.rest.len();
+        self.partial = Some(Box::new(message));
+    }
+
+    /// The length of the chunk that messages are being cut from: what a slice of it keeps in memory.
+    pub(crate) fn chunk_len(&self) -> usize {
+        self.decoder.chunk_len()
     }
 
     fn command(&mut self, command: Command) -> Result<(), Violation> {
@@ -318,7 +342,7 @@ impl Connection {
     pub fn send(&mut self, message: &Content) {
         let mut encoder = Encoder::default();
         let Some((first, rest)) = message.split_first() else { return };
-        encoder.start(first, None, rest.len());
+        encoder.start(first, rest.len());
         encoder.content(rest);
         self.traffic.push(&encoder, true);
     }
@@ -369,12 +393,12 @@ impl Connection {
 
     /// Whether octets of a message are there whose end has not come.
     pub(crate) fn is_in_message(&self) -> bool {
-        !self.frames.is_empty() || self.decoder.is_in_message()
+        self.partial.is_some() || self.decoder.is_in_message()
     }
 
     /// Octets that came and are no whole message yet, or were not looked at.
     pub fn incomplete(&self) -> usize {
-        self.decoder.held() + self.frames.iter().map(Bytes::len).sum::<usize>()
+        self.decoder.held() + self.partial.as_ref().map_or(0, |message| message.first.len() + message.octets)
     }
 
     /// How many octets the greeting or frame in progress still wants, as far as that is known.

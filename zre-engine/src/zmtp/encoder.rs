@@ -3,7 +3,10 @@
 use alloc::vec::Vec;
 use bytes::{BufMut, Bytes};
 use smallvec::SmallVec;
-use zre_proto::zmtp::FrameHeader;
+use zre_proto::{limits::MESSAGE_HEADER_LEN, message::Body, zmtp::FrameHeader};
+
+/// Where the sequence number stands in a message.
+const SEQUENCE_AT: usize = MESSAGE_HEADER_LEN - 2;
 
 /// From this length on a frame is shared between queues, not copied into them.
 const SHARED_FROM: usize = 4096;
@@ -30,16 +33,34 @@ pub(crate) enum Part<'a> {
 }
 
 impl Encoder {
-    /// Starts a message that begins with `head`; `frames` more frames follow. `sequence_at` is where in `head` a
-    /// sequence number is to be put for each receiver.
-    pub(crate) fn start(&mut self, head: &[u8], sequence_at: Option<usize>, frames: usize) {
-        self.packed.clear();
-        self.shared.clear();
-        let header = FrameHeader::message(head.len(), frames > 0);
-        header.encode(&mut self.packed);
-        self.sequence_at = sequence_at.map(|at| self.packed.len() + at);
+    /// Starts a message that begins with `head`; `frames` more frames follow.
+    pub(crate) fn start(&mut self, head: &[u8], frames: usize) {
+        self.header(head.len(), frames);
+        self.sequence_at = None;
         self.packed.put_slice(head);
         self.octets = self.packed.len();
+    }
+
+    /// The same for a message that has a number for each receiver, and whose head is in octets already.
+    pub(crate) fn start_numbered(&mut self, head: &[u8], frames: usize) {
+        self.start(head, frames);
+        self.sequence_at = Some(self.packed.len() - head.len() + SEQUENCE_AT);
+    }
+
+    /// The same for one that is not.
+    pub(crate) fn start_message(&mut self, body: &Body, frames: usize) {
+        self.header(body.encoded_len(), frames);
+        self.sequence_at = Some(self.packed.len() + SEQUENCE_AT);
+        // Every field was checked where the application gave it.
+        let encoded = body.encode(0, &mut self.packed);
+        debug_assert_eq!(encoded, Ok(()));
+        self.octets = self.packed.len();
+    }
+
+    fn header(&mut self, size: usize, frames: usize) {
+        self.packed.clear();
+        self.shared.clear();
+        FrameHeader::message(size, frames > 0).encode(&mut self.packed);
     }
 
     /// Adds the content frames.
@@ -71,6 +92,11 @@ impl Encoder {
         if let Some(at) = self.sequence_at {
             self.packed[at..at + 2].copy_from_slice(&sequence.to_be_bytes());
         }
+    }
+
+    /// The whole message, if none of it is to be shared.
+    pub(crate) fn as_packed(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then_some(&self.packed)
     }
 
     /// The message in the order it stands on the wire.

@@ -2,7 +2,7 @@
 
 use super::encoder::{Encoder, Part};
 use alloc::{boxed::Box, collections::VecDeque};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 /// Packed octets are sealed at this length, so that memory is given back as they are written.
 const SEAL_AT: usize = 64 << 10;
@@ -56,15 +56,9 @@ impl SendQueue {
     /// Adds a message; `counts` says whether somebody would miss it.
     pub(crate) fn push(&mut self, message: &Encoder, counts: bool) {
         let backlog = self.0.get_or_insert_default();
-        for part in message.parts() {
-            match part {
-                Part::Packed(octets) => backlog.push_octets(octets),
-                Part::Shared(payload) => {
-                    backlog.seal();
-                    backlog.sealed.push_back(payload.clone());
-                    backlog.count(payload.len());
-                }
-            }
+        match message.as_packed() {
+            Some(octets) => backlog.push_octets(octets),
+            None => backlog.push_parts(message),
         }
         if counts {
             backlog.ends.push_back(backlog.position);
@@ -103,11 +97,23 @@ impl SendQueue {
 
 impl Backlog {
     fn push_octets(&mut self, octets: &[u8]) {
-        self.open.reserve(octets.len());
-        self.open.put_slice(octets);
+        self.open.extend_from_slice(octets);
         self.count(octets.len());
         if self.open.len() >= SEAL_AT {
             self.seal();
+        }
+    }
+
+    fn push_parts(&mut self, message: &Encoder) {
+        for part in message.parts() {
+            match part {
+                Part::Packed(octets) => self.push_octets(octets),
+                Part::Shared(payload) => {
+                    self.seal();
+                    self.sealed.push_back(payload.clone());
+                    self.count(payload.len());
+                }
+            }
         }
     }
 
@@ -151,7 +157,7 @@ mod tests {
     use std::{vec, vec::Vec};
 
     fn message(encoder: &mut Encoder, size: usize, fill: u8) {
-        encoder.start(b"head..", Some(4), 1);
+        encoder.start_numbered(b"head..", 1);
         encoder.content(&[Bytes::from(vec![fill; size])]);
         encoder.set_sequence(u16::from(fill));
     }
@@ -197,7 +203,7 @@ mod tests {
         let mut encoder = Encoder::default();
         let mut queue = SendQueue::default();
         let payload = Bytes::from(vec![7; 10_000]);
-        encoder.start(b"head", None, 2);
+        encoder.start(b"head", 2);
         encoder.content(&[Bytes::from_static(b"small"), payload.clone()]);
         queue.push(&encoder, true);
         queue.push(&encoder, true);

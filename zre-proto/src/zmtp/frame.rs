@@ -42,6 +42,7 @@ impl FrameHeader {
     }
 
     /// Appends the shortest form of the header.
+    #[inline]
     pub fn encode(&self, out: &mut impl BufMut) {
         let flags = if self.more { MORE } else { 0 } | if self.command { COMMAND } else { 0 };
         match u8::try_from(self.size) {
@@ -54,6 +55,7 @@ impl FrameHeader {
     }
 
     /// Reads a header from the front of `octets`, with the number of octets it took; `None` while some are missing.
+    #[inline]
     pub fn decode(octets: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
         let Some(&flags) = octets.first() else { return Ok(None) };
         if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {

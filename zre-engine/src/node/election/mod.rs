@@ -225,7 +225,7 @@ impl Node {
     /// The members of a group, and how they take part.
     fn electors(&self, group: &str) -> Vec<(PeerId, Kind)> {
         let Some(members) = self.members.get(group) else { return Vec::new() };
-        members.to_vec().into_iter().map(|id| (id, self.kind(id))).collect()
+        members.as_slice().iter().copied().map(|id| (id, self.kind(id))).collect()
     }
 
     fn kind(&self, id: PeerId) -> Kind {

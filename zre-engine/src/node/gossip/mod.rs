@@ -355,7 +355,7 @@ impl Node {
         // Keys and values are within the bounds of what was read or made here.
         let encoded = message.encode(&mut frame);
         debug_assert_eq!(encoded, Ok(()));
-        self.encoder.start(&frame, None, 0);
+        self.encoder.start(&frame, 0);
         let encoder = core::mem::take(&mut self.encoder);
         self.put_encoded(id, &encoder, false);
         self.encoder = encoder;
@@ -363,8 +363,7 @@ impl Node {
     }
 
     /// Something was said on a connection of gossip.
-    pub(super) fn gossip_message(&mut self, id: ConnId, role: Role, frames: &[Bytes]) {
-        let Some(first) = frames.first() else { return };
+    pub(super) fn gossip_message(&mut self, id: ConnId, role: Role, first: &Bytes) {
         let message = match Message::decode(first) {
             Ok(message) => message,
             Err(error) => return self.violation(id, error.into()),
