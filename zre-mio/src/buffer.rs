@@ -8,13 +8,19 @@ const SIZE: usize = 256 << 10;
 /// From here on a read hands over the buffer itself; what is smaller is copied, so that a short message does not hold
 /// on to a large buffer for as long as the application keeps it.
 const LARGE: usize = SIZE / 2;
+/// Up to this length what was read shares its memory with what was read before and after: of a chunk that is no longer the
+/// engine keeps nothing ([`Input::Received`](zre_engine::Input::Received)).
+const SMALL: usize = 4 << 10;
+/// The memory that small reads share.
+const SHARED: usize = 32 << 10;
 /// How many buffers that were handed over are watched for their return.
-const LENT: usize = 4;
+const LENT: usize = 8;
 
 /// One buffer for all connections, and a few that come back once nobody uses their octets any more.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     current: BytesMut,
+    small: BytesMut,
     lent: VecDeque<Bytes>,
 }
 
@@ -33,6 +39,13 @@ impl Buffers {
 
     /// The first `len` octets of the room, which were read just now.
     pub(crate) fn take(&mut self, len: usize) -> Bytes {
+        if len <= SMALL {
+            if self.small.capacity() < len && !self.small.try_reclaim(len) {
+                self.small = BytesMut::with_capacity(SHARED);
+            }
+            self.small.extend_from_slice(&self.current[..len]);
+            return self.small.split().freeze();
+        }
         if len < LARGE {
             return Bytes::copy_from_slice(&self.current[..len]);
         }
@@ -59,9 +72,23 @@ mod tests {
         assert_eq!(small, "abc");
         assert_ne!(small.as_ptr(), home);
 
+        let kept = buffers.take(SMALL + 1);
+        assert_ne!(kept.as_ptr(), home);
+
         let large = buffers.take(LARGE);
         assert_eq!(large.as_ptr(), home);
         assert_ne!(buffers.room().as_ptr(), home, "it is still in use");
+    }
+
+    #[test]
+    fn small_reads_take_no_memory_anew() {
+        let mut buffers = Buffers::default();
+        let mut places = std::collections::BTreeSet::new();
+        for _ in 0..10 * SHARED / 100 {
+            buffers.room();
+            places.insert(buffers.take(100).as_ptr());
+        }
+        assert_eq!(places.len(), SHARED / 100);
     }
 
     #[test]

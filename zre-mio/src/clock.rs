@@ -1,27 +1,39 @@
 //! The one place that reads a clock.
 
-use std::time::{Duration, Instant as StdInstant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant as StdInstant},
+};
 use zre_engine::Instant;
 
-/// Turns the machine's monotonic clock into the engine's nanoseconds. Copies agree with each other.
-#[derive(Debug, Clone, Copy)]
+/// Turns the machine's monotonic clock into the engine's nanoseconds. What is done in one go is done at one time: the clock
+/// is read for the first of it only, until [`forget`](Self::forget).
+#[derive(Debug)]
 pub(crate) struct Clock {
     epoch: StdInstant,
+    kept: Cell<Option<Instant>>,
 }
 
 impl Clock {
     /// A clock that starts now.
     pub(crate) fn new() -> Self {
-        Self { epoch: read() }
+        Self { epoch: read(), kept: Cell::new(None) }
     }
 
     /// The time, for the engine.
-    pub(crate) fn now(self) -> Instant {
-        Instant::ZERO + read().saturating_duration_since(self.epoch)
+    pub(crate) fn now(&self) -> Instant {
+        let now = self.kept.get().unwrap_or_else(|| Instant::ZERO + read().saturating_duration_since(self.epoch));
+        self.kept.set(Some(now));
+        now
+    }
+
+    /// Time passes until the next thing is done.
+    pub(crate) fn forget(&self) {
+        self.kept.set(None);
     }
 
     /// The engine's time, for the machine.
-    pub(crate) fn machine(self, at: Instant) -> StdInstant {
+    pub(crate) fn machine(&self, at: Instant) -> StdInstant {
         self.epoch + at.since(Instant::ZERO)
     }
 }

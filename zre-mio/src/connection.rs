@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     finished: bool,
     /// The engine wants to have its octets.
     pub(crate) reading: bool,
+    /// The breath of the driver in which something was last written at once.
+    pub(crate) wrote_in: u64,
     /// It stands in the ready list.
     pub(crate) queued: bool,
     /// It broke; the engine hears of it at the end of the turn.
@@ -96,6 +98,7 @@ impl Connection {
             writable: false,
             finished: false,
             reading: true,
+            wrote_in: 0,
             queued: false,
             ended: false,
             closing: None,
@@ -277,9 +280,16 @@ impl Connection {
             return Writing::Nothing;
         }
         let Some(stream) = &mut self.stream else { return Writing::Blocked };
-        let slices = chunks.map(IoSlice::new);
         loop {
-            match stream.write_vectored(&slices[..filled.min(SLICES)]) {
+            let written = match &chunks[..filled] {
+                [one] => stream.write(one),
+                several => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    slices.iter_mut().zip(several).for_each(|(slice, chunk)| *slice = IoSlice::new(chunk));
+                    stream.write_vectored(&slices[..filled])
+                }
+            };
+            match written {
                 Ok(0) => return Writing::Ended(IoCause::Reset),
                 Ok(len) => return Writing::Octets(len),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

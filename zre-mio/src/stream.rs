@@ -51,6 +51,15 @@ impl Stream {
         };
     }
 
+    /// As much as the stream takes.
+    pub(crate) fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.write(octets),
+            Self::Ipc(socket) => socket.write(octets),
+            Self::Inproc(end) => end.write_vectored(&[IoSlice::new(octets)]),
+        }
+    }
+
     /// As much as the stream takes of these slices, the first of them first.
     pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {

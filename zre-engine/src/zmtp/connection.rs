@@ -8,6 +8,7 @@ use super::{
 use crate::{
     content::Content,
     error::{CloseReason, Violation},
+    event_queue::LONG,
     time::Instant,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -303,7 +304,7 @@ impl Connection {
 
     /// Keeps a message until more of it has come. What is small must not keep the whole chunk that it came in until then.
     fn keep(&mut self, mut message: Partial) {
-        let least = self.decoder.chunk_len() / 4;
+        let least = LONG.max(self.decoder.chunk_len() / 4);
         if message.settled == 0 && message.first.len() < least {
             message.first = Bytes::copy_from_slice(&message.first);
         }

@@ -35,8 +35,12 @@ const GRACE: Duration = Duration::from_millis(50);
 /// A ZRE node whose sockets are in a mio `Poll` of yours: no thread, no hop, the lowest latency.
 ///
 /// The loop is: poll for no longer than [`timeout`](Self::timeout), give the events to [`turn`](Self::turn), take what
-/// [`poll_event`](Self::poll_event) has until it has none. Each other method may be called between two turns, and
-/// writes to the sockets itself where these take it; ask for `timeout` anew after that.
+/// [`poll_event`](Self::poll_event) has until it has none. Each other method may be called between two turns; ask for
+/// `timeout` anew after that.
+///
+/// The first message to a peer between two turns is written at once. Those that follow are gathered, so that many small ones
+/// are one write, and go out when they are many or with the next turn, for which `timeout` then does not wait; or by
+/// [`flush`](Self::flush), if the next turn is far.
 ///
 /// An [`App`](crate::App) runs on it by [`call_app`](Self::call_app), [`serve_app`](Self::serve_app) and
 /// [`app_timeout`](Self::app_timeout).
@@ -85,6 +89,13 @@ pub struct Driver {
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
+    /// Connections whose octets wait for others to go with them, and how many they are, by and large.
+    corked: Vec<ConnId>,
+    corked_octets: usize,
+    /// How many turns have begun and ended: what is written in between belongs to one of them.
+    breaths: u64,
+    /// Octets of events that were taken and that the engine does not know of yet.
+    taken: usize,
     /// Broken connections that the engine has not heard of yet.
     ended: Vec<(ConnId, IoCause)>,
     /// Connections that the engine is done with and that still have something to write; earliest end first.
@@ -109,6 +120,7 @@ impl Driver {
 
     /// When the driver wants its next turn, whatever the poll tells. None: not until the poll tells something.
     pub fn next_deadline(&self) -> Option<StdInstant> {
+        self.clock.forget();
         self.due().map(|at| self.clock.machine(at))
     }
 
@@ -119,7 +131,10 @@ impl Driver {
 
     /// How long it is until then.
     pub(crate) fn until(&self, at: Instant) -> Duration {
-        at.since(self.clock.now())
+        self.clock.forget();
+        let until = at.since(self.clock.now());
+        self.clock.forget();
+        until
     }
 
     /// The same, for comparing. What is due at once is due at zero.
@@ -129,6 +144,7 @@ impl Driver {
         }
         let at_once = self.silent && self.connections.len() == 0
             || !self.ended.is_empty()
+            || !self.corked.is_empty()
             || self.ready.iter().any(|ready| !ready.is_empty())
             || self.links.iter().any(|link| link.readable)
             || self.listeners.iter().any(|listener| listener.readable && listener.retry_at.is_none());
@@ -145,9 +161,20 @@ impl Driver {
     /// The next event, until there is none. Without being asked, senders are made to wait once
     /// [`Limits::events`](zre_engine::Limits::events) is used up.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.next_event()?;
-        self.consumed(event.octets());
-        Some(event)
+        let event = self.next_event();
+        self.taken += event.as_ref().map_or(0, Event::octets);
+        if event.is_none() || self.holds_back() {
+            self.tell_taken();
+        }
+        event
+    }
+
+    /// Tells the engine what was taken. As long as nobody waits for it, once for many events.
+    pub(crate) fn tell_taken(&mut self) {
+        if self.taken > 0 {
+            let taken = mem::take(&mut self.taken);
+            self.consumed(taken);
+        }
     }
 
     /// The next event, which still counts as waiting.
@@ -196,13 +223,26 @@ impl Driver {
     /// Sends a message to one peer. [`SendError::Full`] where too much waits for it already; once half of that is gone,
     /// [`Event::Room`] comes.
     pub fn whisper(&mut self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
-        self.apply(|engine, now| engine.whisper(now, peer, content))
+        let content = content.into();
+        let octets = content.octets();
+        let sent = self.apply(|engine, now| engine.whisper(now, peer, content));
+        self.gather(octets, sent.as_ref().map(|()| 1));
+        sent
     }
 
     /// Sends a message to all peers in a group, or to none, and returns to how many. As with
     /// [`whisper`](Self::whisper), [`SendError::Full`] names a peer that holds it up.
     pub fn shout(&mut self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
-        self.apply(|engine, now| engine.shout(now, group, content))
+        let content = content.into();
+        let octets = content.octets();
+        let sent = self.apply(|engine, now| engine.shout(now, group, content));
+        self.gather(octets, sent.as_ref().copied());
+        sent
+    }
+
+    /// Writes what was gathered for the next turn, as far as the sockets take it.
+    pub fn flush(&mut self) {
+        self.uncork();
     }
 
     /// Sets a header. Peers that are there already do not hear of it.
@@ -235,6 +275,7 @@ impl Driver {
     /// Lets somebody do with the engine what an application may do, stopping it included, and carries out what comes of
     /// it.
     pub(crate) fn with_engine<R>(&mut self, call: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        self.clock.forget();
         let now = self.clock.now();
         let result = call(&mut self.engine, now);
         // Whether that has stopped the engine: it says so before anything else, and a group without a name cannot be
@@ -249,6 +290,10 @@ impl Driver {
     }
 
     fn apply<R>(&mut self, call: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        // A turn is near where something waits for it: until then, no time passes.
+        if self.corked.is_empty() {
+            self.clock.forget();
+        }
         let now = self.clock.now();
         let result = call(&mut self.engine, now);
         self.carry_out();

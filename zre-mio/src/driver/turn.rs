@@ -27,10 +27,14 @@ const RETRY: Duration = Duration::from_millis(250);
 impl Driver {
     /// Does all that is due: what the poll told, and what time has brought. Events of other sources are overlooked.
     pub fn turn(&mut self, events: &Events) {
+        self.clock.forget();
+        self.breaths += 1;
         for event in events {
             self.note(event);
         }
         self.note_rung();
+        self.tell_taken();
+        self.uncork();
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
         if self.links.iter().any(|link| link.readable) {
             self.hear();
@@ -40,6 +44,8 @@ impl Driver {
         self.serve();
         self.tick();
         self.bury();
+        self.breaths += 1;
+        self.clock.forget();
     }
 
     fn note(&mut self, event: &Event) {
@@ -175,7 +181,7 @@ impl Driver {
                 if connection.is_connecting() {
                     self.attempt(conn);
                 }
-                let moved = self.read(conn) + self.flush(conn);
+                let moved = self.read(conn) + self.write(conn);
                 self.carry_out();
                 left = left.saturating_sub(moved);
             }
