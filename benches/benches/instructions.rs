@@ -6,9 +6,7 @@
 //! limit and say why.
 
 use bytes::Bytes;
-use gungraun::{
-    Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
-};
+use gungraun::{Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use zre_benches::memory::Cluster;
 use zre_engine::PeerId;

@@ -6,7 +6,9 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use zre_engine::{Action, Address, Config, ConnId, Event, Input, Instant, LinkId, ListenerId, ListenerKind, Node, PeerId};
+use zre_engine::{
+    Action, Address, Config, ConnId, Event, Input, Instant, LinkId, ListenerId, ListenerKind, Node, PeerId,
+};
 
 const LISTENER: ListenerId = ListenerId(0);
 const LINK: LinkId = LinkId(0);

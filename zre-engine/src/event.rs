@@ -120,16 +120,18 @@ impl Event {
     /// [`EventQueue`](crate::EventQueue). Give it to [`Node::consumed`](crate::Node::consumed) when done.
     pub fn octets(&self) -> usize {
         match self {
-            Self::Whisper { content, .. } | Self::Shout { content, .. } => Self::octets_of_message(content),
+            Self::Whisper { content, .. } | Self::Shout { content, .. } => {
+                Self::octets_of_message(content.len(), content.octets())
+            }
             Self::Enter { name, headers, .. } => EVENT + name.len() + headers.octets(),
             Self::Join { group, .. } | Self::Leave { group, .. } | Self::Leader { group, .. } => EVENT + group.len(),
             _ => EVENT,
         }
     }
 
-    /// The same for a WHISPER or SHOUT with this content.
-    pub(crate) fn octets_of_message(content: &Content) -> usize {
-        EVENT + FRAME * content.len() + content.octets()
+    /// The same for a WHISPER or SHOUT with so many frames, which have so many octets together.
+    pub(crate) fn octets_of_message(frames: usize, octets: usize) -> usize {
+        EVENT + FRAME * frames + octets
     }
 
     /// The peer that the event is about (of LEADER, perhaps the node itself); STOP has none.

@@ -91,15 +91,7 @@ impl EventQueue {
     }
 
     /// Adds a WHISPER or, with a group, a SHOUT.
-    pub(crate) fn push_message(
-        &mut self,
-        peer: PeerId,
-        name: &Arc<str>,
-        group: Option<&Arc<str>>,
-        content: Content,
-    ) {
-        let short: usize = content.iter().map(Bytes::len).filter(|length| *length < LONG).sum();
-        self.room_for(short + NUMBER * (3 + content.len()) + 1);
+    pub(crate) fn push_message(&mut self, peer: PeerId, name: &Arc<str>, group: Option<&Arc<str>>, content: Content) {
         let mut words = Words::new(if group.is_some() { SHOUT } else { WHISPER });
         words.number(self.peers.hold_peer(peer, name));
         if let Some(group) = group {
@@ -107,6 +99,18 @@ impl EventQueue {
             words.number(self.groups.hold_group(group));
         }
         words.number(content.len());
+        self.len += 1;
+        if let [frame] = &content[..]
+            && frame.len() < LONG
+        {
+            words.number(frame.len());
+            self.room_for(words.len + frame.len());
+            words.flush(&mut self.tail);
+            self.tail.extend_from_slice(frame);
+            return;
+        }
+        let short: usize = content.iter().map(Bytes::len).filter(|length| *length < LONG).sum();
+        self.room_for(words.len + content.len() * NUMBER + short);
         for frame in content {
             // Long ones are told by a length that no short one has.
             words.number(frame.len().min(LONG));
@@ -118,7 +122,35 @@ impl EventQueue {
             }
         }
         words.flush(&mut self.tail);
+    }
+
+    /// Sees to it that short messages of a peer can be added, until [`EventQueue::end_short`].
+    pub(crate) fn begin_short(&mut self, peer: PeerId, name: &Arc<str>) -> Sender {
+        Sender { place: self.peers.hold_peer(peer, name), count: 0 }
+    }
+
+    /// Adds a WHISPER or SHOUT of one short frame, which is copied from where it lies. Returns what the event counts for.
+    #[inline]
+    pub(crate) fn push_short(&mut self, sender: &mut Sender, group: Option<&Arc<str>>, octets: &[u8]) -> usize {
+        debug_assert!(octets.len() < LONG);
+        let mut words = Words::new(if group.is_some() { SHOUT } else { WHISPER });
+        words.number(sender.place);
+        if let Some(group) = group {
+            words.number(self.groups.hold_group(group));
+        }
+        words.number(1);
+        words.number(octets.len());
+        self.room_for(words.len + octets.len());
+        words.flush(&mut self.tail);
+        self.tail.extend_from_slice(octets);
+        sender.count += 1;
         self.len += 1;
+        Event::octets_of_message(1, octets.len())
+    }
+
+    pub(crate) fn end_short(&mut self, sender: Sender) {
+        self.peers.hold_more(sender.place, sender.count);
+        self.peers.release(sender.place);
     }
 
     fn push_change(&mut self, kind: u8, peer: PeerId, name: &Arc<str>, group: Arc<str>) {
@@ -136,6 +168,7 @@ impl EventQueue {
     }
 
     /// Sees to it that so many octets more find room where they are not moved any more.
+    #[inline]
     fn room_for(&mut self, octets: usize) {
         self.packed += octets;
         if self.tail.capacity() - self.tail.len() < octets {
@@ -203,14 +236,23 @@ impl EventQueue {
     }
 
     fn content(&mut self) -> Option<Content> {
+        let count = self.number()?;
+        if count == 1 {
+            return self.frame().map(Content::from);
+        }
         let mut content = Content::new();
-        for _ in 0..self.number()? {
-            content.push(match self.number()? {
-                LONG => self.frames.pop_front()?,
-                length => self.octets(length)?,
-            });
+        for _ in 0..count {
+            content.push(self.frame()?);
         }
         Some(content)
+    }
+
+    #[inline]
+    fn frame(&mut self) -> Option<Bytes> {
+        match self.number()? {
+            LONG => self.frames.pop_front(),
+            length => self.octets(length),
+        }
     }
 
     fn group(&mut self) -> Option<Arc<str>> {
@@ -244,6 +286,12 @@ impl EventQueue {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+/// Who sends several short messages, of which so many are added.
+pub(crate) struct Sender {
+    place: usize,
+    count: usize,
 }
 
 /// Things that many events have in common, each kept once for as long as one of them waits.
@@ -308,6 +356,13 @@ impl<K: Ord + Clone> Names<K> {
         self.slots[place] = Some((name.clone(), 1));
         self.places.insert(name, place);
         place
+    }
+
+    /// So many events more have the thing of this number.
+    fn hold_more(&mut self, place: usize, events: usize) {
+        if let Some(Some((_, count))) = self.slots.get_mut(place) {
+            *count += events;
+        }
     }
 
     /// The thing of this number, which one event less has.
@@ -400,8 +455,11 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     fn event() -> impl Strategy<Value = Event> {
-        let content = vec(prop_oneof![vec(any::<u8>(), 0..5), vec(any::<u8>(), 120..300), vec(any::<u8>(), LONG - 2..LONG + 2)], 0..4)
-            .prop_map(|frames| frames.into_iter().map(Bytes::from).collect::<Content>());
+        let content = vec(
+            prop_oneof![vec(any::<u8>(), 0..5), vec(any::<u8>(), 120..300), vec(any::<u8>(), LONG - 2..LONG + 2)],
+            0..4,
+        )
+        .prop_map(|frames| frames.into_iter().map(Bytes::from).collect::<Content>());
         let long = "a name that is long enough not to be packed among the others";
         let name =
             move |text: &'static str| prop_oneof![Just(text), Just("été"), Just(long)].prop_map(Arc::<str>::from);

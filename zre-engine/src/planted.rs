@@ -139,9 +139,21 @@ impl Config {
         self.planted == Some(fault)
     }
 
+    /// Whether any is.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn has_any(&self) -> bool {
+        self.planted.is_some()
+    }
+
     /// Nothing is.
     #[cfg(not(feature = "planted-faults"))]
     pub(crate) const fn has(&self, _: Planted) -> bool {
+        false
+    }
+
+    /// Nothing is.
+    #[cfg(not(feature = "planted-faults"))]
+    pub(crate) const fn has_any(&self) -> bool {
         false
     }
 }

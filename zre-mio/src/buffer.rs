@@ -5,18 +5,16 @@ use std::{collections::VecDeque, mem};
 
 /// What one read can bring.
 const SIZE: usize = 256 << 10;
-/// From here on a read hands over the buffer itself; what is smaller is copied, so that a short message does not hold
-/// on to a large buffer for as long as the application keeps it.
-const LARGE: usize = SIZE / 2;
-/// Up to this length what was read shares its memory with what was read before and after: of a chunk that is no longer the
-/// engine keeps nothing ([`Input::Received`](zre_engine::Input::Received)).
+/// Up to this length what was read is copied, to where many such chunks share their memory: to hand over a buffer and get it
+/// back is more work than that.
 const SMALL: usize = 4 << 10;
 /// The memory that small reads share.
 const SHARED: usize = 32 << 10;
 /// How many buffers that were handed over are watched for their return.
 const LENT: usize = 8;
 
-/// One buffer for all connections, and a few that come back once nobody uses their octets any more.
+/// One buffer for all connections, and a few that come back once nobody uses their octets any more: nearly always at once,
+/// for the engine keeps nothing of a chunk but large payloads ([`Input::Received`](zre_engine::Input::Received)).
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     current: BytesMut,
@@ -46,9 +44,6 @@ impl Buffers {
             self.small.extend_from_slice(&self.current[..len]);
             return self.small.split().freeze();
         }
-        if len < LARGE {
-            return Bytes::copy_from_slice(&self.current[..len]);
-        }
         let whole = mem::take(&mut self.current).freeze();
         let taken = whole.slice(..len);
         if self.lent.len() == LENT {
@@ -72,10 +67,7 @@ mod tests {
         assert_eq!(small, "abc");
         assert_ne!(small.as_ptr(), home);
 
-        let kept = buffers.take(SMALL + 1);
-        assert_ne!(kept.as_ptr(), home);
-
-        let large = buffers.take(LARGE);
+        let large = buffers.take(SMALL + 1);
         assert_eq!(large.as_ptr(), home);
         assert_ne!(buffers.room().as_ptr(), home, "it is still in use");
     }

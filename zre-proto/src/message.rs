@@ -72,6 +72,29 @@ pub enum Body {
     },
 }
 
+/// The first frame of a WHISPER or SHOUT, read where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentHead<'a> {
+    /// The message's number.
+    pub sequence: u16,
+    /// The group of a SHOUT, as it stands there.
+    pub group: Option<&'a [u8]>,
+}
+
+impl<'a> ContentHead<'a> {
+    /// `None` for anything else: [`Message::decode`] says what it is, or what is wrong with it.
+    #[inline]
+    pub fn read(frame: &'a [u8]) -> Option<Self> {
+        let (&[a, b, id, version, high, low], fields) = frame.split_first_chunk()?;
+        let group = match (id, fields) {
+            (id::WHISPER, []) => None,
+            (id::SHOUT, [length, group @ ..]) if usize::from(*length) == group.len() => Some(group),
+            _ => return None,
+        };
+        ([a, b] == SIGNATURE && version == VERSION).then_some(Self { sequence: u16::from_be_bytes([high, low]), group })
+    }
+}
+
 /// The fields of HELLO.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hello {
@@ -114,18 +137,7 @@ impl Message {
     /// Reads the first frame of a message.
     ///
     /// Text is sliced from `frame`, not copied. The error says which field is bad and where.
-    #[inline]
     pub fn decode(frame: &Bytes) -> Result<Self, DecodeError> {
-        // Nearly all messages are these, and always six octets.
-        match **frame {
-            [0xAA, 0xA1, id::WHISPER, VERSION, high, low] => {
-                Ok(Self { sequence: u16::from_be_bytes([high, low]), body: Body::Whisper })
-            }
-            _ => Self::decode_fields(frame),
-        }
-    }
-
-    fn decode_fields(frame: &Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(frame);
         if reader.array("message signature")? != SIGNATURE {
             return Err(DecodeError::new("message signature", 0, Fault::Signature));
@@ -372,7 +384,31 @@ mod tests {
         fn decode_undoes_encode(message in message()) {
             let frame = encode(&message);
             prop_assert_eq!(frame.len(), message.encoded_len());
+            let head = match &message.body {
+                Body::Whisper => Some(None),
+                Body::Shout { group } => Some(Some(group.as_octets())),
+                _ => None,
+            };
+            let head = head.map(|group| ContentHead { sequence: message.sequence, group });
+            prop_assert_eq!(ContentHead::read(&frame), head);
             prop_assert_eq!(Message::decode(&frame), Ok(message));
+        }
+
+        #[test]
+        fn what_is_read_where_it_lies_is_what_is_decoded(mut octets in vec(any::<u8>(), 6..20), id in 0u8..5, length: Option<u8>) {
+            octets[..4].copy_from_slice(&[0xAA, 0xA1, id, 2]);
+            if let Some(length) = length.filter(|_| octets.len() > 6) {
+                octets[6] = length % 16;
+            }
+            let frame = Bytes::from(octets);
+            let decoded = Message::decode(&frame).ok();
+            match ContentHead::read(&frame) {
+                Some(ContentHead { sequence, group }) => {
+                    let body = group.map_or(Body::Whisper, |group| Body::Shout { group: Text::from_octets(Bytes::copy_from_slice(group)) });
+                    prop_assert_eq!(decoded, Some(Message { sequence, body }));
+                }
+                None => prop_assert!(!decoded.is_some_and(|message| message.body.has_content())),
+            }
         }
 
         #[test]

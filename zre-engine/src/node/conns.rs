@@ -64,6 +64,11 @@ impl Conn {
         self.role
     }
 
+    /// Whether what it has received is looked at.
+    pub(super) fn is_read(&self) -> bool {
+        self.reading && !self.closing
+    }
+
     /// The peer that it says it is of.
     pub(super) fn claims(&self) -> Option<PeerId> {
         match self.role {

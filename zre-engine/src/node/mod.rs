@@ -13,6 +13,7 @@
 //! | `gossip/` | hubs, and being one |
 //! | `whereabouts` | where peers are, and who holds a place that two claim |
 //! | `receive` | messages that come |
+//! | `short` | the same for the many that are short |
 //! | `life` | ENTER to EXIT |
 //! | `probe` | questions on which something depends |
 //! | `quiet` | peers that say nothing |
@@ -39,6 +40,7 @@ mod probe;
 mod quiet;
 mod receive;
 mod send;
+mod short;
 mod sought;
 mod statistics;
 mod stop;

@@ -3,7 +3,7 @@
 use super::{
     Node, Phase,
     admission::Visitor,
-    conns::Role,
+    conns::{Conn, Role},
     life::Introduction,
     peer::{Peer, ProbeWhy},
     wrap::Wrap,
@@ -16,7 +16,7 @@ use crate::{
     id::{ConnId, PeerId},
     log::log,
     planted::Planted,
-    zmtp::{Connection, Incoming},
+    zmtp::{Incoming, SLICED},
 };
 use alloc::sync::Arc;
 use bytes::Bytes;
@@ -25,8 +25,8 @@ use zre_proto::{
     message::{Body, Hello, Membership},
 };
 
-/// While no more than this part of the room for events is used, payloads may be slices of what was read, and keep up to
-/// eight times their own length in memory: four of the chunk, two of the buffer that our driver read it into.
+/// While no more than this part of the room for events is used, large payloads may be slices of what was read, and keep up
+/// to eight times their own length in memory.
 const UNSPARING: usize = 32;
 
 impl Node {
@@ -45,33 +45,43 @@ impl Node {
 
     /// Takes what a connection has received, as long as the application keeps up.
     pub(super) fn resume(&mut self, id: ConnId) {
-        while let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.reading && !conn.closing) {
-            let role = conn.role();
-            let Some(zmtp) = conn.zmtp.as_mut() else { return };
-            let silent = !zmtp.has_output();
-            let progress = zmtp.poll_parts(self.now);
-            if silent && zmtp.has_output() {
-                self.actions.push_back(crate::Action::Writable { conn: id });
-            }
-            match progress {
-                Ok(Some(Incoming::Message(first, content))) => self.message(id, role, &first, content),
-                Ok(Some(Incoming::Ready(info))) => self.handshaken(id, &info),
-                Err(why) => self.fail(id, why),
-                Ok(None) => {
-                    let (in_message, ended) = (zmtp.is_in_message(), conn.ended);
-                    if let Role::In(Some(peer)) = role
-                        && in_message
-                    {
-                        // A large message under way is a sign of life.
-                        self.hear(peer, id);
-                    }
-                    if ended {
-                        self.broke(id);
-                    }
-                    return;
-                }
+        while self.conns.get(id).is_some_and(Conn::is_read) {
+            self.short_messages(id);
+            if !self.next_thing(id) {
+                return;
             }
         }
+    }
+
+    /// Takes one thing of any kind. Whether there was one.
+    fn next_thing(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_read()) else { return false };
+        let role = conn.role();
+        let Some(zmtp) = conn.zmtp.as_mut() else { return false };
+        let silent = !zmtp.has_output();
+        let progress = zmtp.poll_parts(self.now);
+        if silent && zmtp.has_output() {
+            self.actions.push_back(crate::Action::Writable { conn: id });
+        }
+        match progress {
+            Ok(Some(Incoming::Message(first, content))) => self.message(id, role, &first, content),
+            Ok(Some(Incoming::Ready(info))) => self.handshaken(id, &info),
+            Err(why) => self.fail(id, why),
+            Ok(None) => {
+                let (in_message, ended) = (zmtp.is_in_message(), conn.ended);
+                if let Role::In(Some(peer)) = role
+                    && in_message
+                {
+                    // A large message under way is a sign of life.
+                    self.hear(peer, id);
+                }
+                if ended {
+                    self.broke(id);
+                }
+                return false;
+            }
+        }
+        true
     }
 
     fn message(&mut self, id: ConnId, role: Role, first: &Bytes, content: Content) {
@@ -110,8 +120,8 @@ impl Node {
             conn.introduced = true;
         }
         match body {
-            Body::Whisper => self.deliver(id, peer_id, None, content),
-            Body::Shout { group } => self.deliver(id, peer_id, Some(&group), content),
+            Body::Whisper => self.deliver(peer_id, None, content),
+            Body::Shout { group } => self.deliver(peer_id, Some(&group), content),
             body => self.understand(peer_id, body),
         }
     }
@@ -127,7 +137,7 @@ impl Node {
     }
 
     /// Content for the application.
-    fn deliver(&mut self, id: ConnId, peer_id: PeerId, group: Option<&Text>, mut content: Content) {
+    fn deliver(&mut self, peer_id: PeerId, group: Option<&Text>, mut content: Content) {
         if self.config.send_only {
             self.statistics.discarded += 1;
             return;
@@ -143,14 +153,13 @@ impl Node {
                 None => return,
             },
         };
-        // Short frames are packed while they wait. Of longer ones those are copied that would keep much more than
-        // themselves in memory or, where much waits already, anything more.
-        let chunk = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::chunk_len);
+        // Short frames are packed while they wait. Of longer ones those stay slices that are large themselves, as long as
+        // not much waits already.
         let sparing = self.waiting > self.config.limits.events / UNSPARING;
-        content.copy_out(0, LONG..if sparing { chunk } else { chunk / 4 });
+        content.copy_out(0, LONG..if sparing { usize::MAX } else { SLICED });
         let twice = group.is_none() && self.planted_now(Planted::DeliverTwice, 30);
         let Some(peer) = self.peers.get(&peer_id) else { return };
-        self.waiting += Event::octets_of_message(&content);
+        self.waiting += Event::octets_of_message(content.len(), content.octets());
         if twice {
             self.events.push_message(peer_id, &peer.name, None, content.clone());
         }

@@ -8,7 +8,6 @@ use super::{
 use crate::{
     content::Content,
     error::{CloseReason, Violation},
-    event_queue::LONG,
     time::Instant,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -18,6 +17,10 @@ use zre_proto::zmtp::{Command, FrameDecoder, FrameHeader, Greeting, GreetingDeco
 
 /// How many PONGs may wait: a peer that asks without reading gets no more.
 const PONGS_WAITING: u32 = 64;
+
+/// A frame that waits is copied, if it is shorter than this, and else remains a slice of what was received: which may be an
+/// eighth of the buffer that a driver reads into.
+pub(crate) const SLICED: usize = 32 << 10;
 
 /// The longest time to live that a PING may carry, in tenths of a second: libzmq overflows beyond it and closes.
 const TTL_MAX: u128 = 655;
@@ -302,20 +305,27 @@ impl Connection {
         }
     }
 
-    /// Keeps a message until more of it has come. What is small must not keep the whole chunk that it came in until then.
-    fn keep(&mut self, mut message: Partial) {
-        let least = LONG.max(self.decoder.chunk_len() / 4);
-        if message.settled == 0 && message.first.len() < least {
-            message.first = Bytes::copy_from_slice(&message.first);
-        }
-        message.rest.copy_out(message.settled.saturating_sub(1), 0..least);
-        message.settled = 1 + message.rest.len();
-        self.partial = Some(Box::new(message));
+    /// The next message, if it has two short frames that both lie in what was received last: where they lie, and how many octets
+    /// they take there. It is taken by [`Connection::skip`].
+    #[inline]
+    pub(crate) fn peek_short(&self) -> Option<(&[u8], &[u8], usize)> {
+        let short = self.decoder.peek_pair().filter(|_| self.is_ready() && self.partial.is_none())?;
+        (short.0.len() <= self.config.first_frame_limit && short.1.len() <= self.config.content_limit).then_some(short)
     }
 
-    /// The length of the chunk that messages are being cut from: what a slice of it keeps in memory.
-    pub(crate) fn chunk_len(&self) -> usize {
-        self.decoder.chunk_len()
+    #[inline]
+    pub(crate) fn skip(&mut self, octets: usize) {
+        self.decoder.skip(octets);
+    }
+
+    /// Keeps a message until more of it has come. What is small must not keep the whole chunk that it came in until then.
+    fn keep(&mut self, mut message: Partial) {
+        if message.settled == 0 && message.first.len() < SLICED {
+            message.first = Bytes::copy_from_slice(&message.first);
+        }
+        message.rest.copy_out(message.settled.saturating_sub(1), 0..SLICED);
+        message.settled = 1 + message.rest.len();
+        self.partial = Some(Box::new(message));
     }
 
     fn command(&mut self, command: Command) -> Result<(), Violation> {

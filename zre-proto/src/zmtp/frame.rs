@@ -187,7 +187,57 @@ impl FrameDecoder {
     /// The next whole frame; `None` when more octets are needed.
     ///
     /// After an error the stream cannot be read further.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
+        match self.short_frame() {
+            None => self.any_frame(),
+            frame => Ok(frame),
+        }
+    }
+
+    /// The next frame, if it is a short one, as most are, and lies within the chunk; any other case, and every fault, is left
+    /// to [`FrameDecoder::any_frame`].
+    #[inline]
+    fn short_frame(&mut self) -> Option<Frame> {
+        if self.partial.is_some() {
+            return None;
+        }
+        let (&[flags, size], rest) = self.chunk.split_first_chunk()?;
+        let size = usize::from(size);
+        if !matches!(flags, 0 | MORE | COMMAND) || size > self.limit || size > rest.len() {
+            return None;
+        }
+        self.position += 2;
+        self.chunk.advance(2);
+        Some(Frame { more: flags == MORE, command: flags == COMMAND, body: self.take(size) })
+    }
+
+    /// Looks at the next two frames, if they are a whole message of two short frames and lie within the chunk: where they lie,
+    /// and how many octets they take there. Take them by [`FrameDecoder::skip`], or by [`FrameDecoder::next_frame`].
+    ///
+    /// This is what most messages are, and costs no share in the chunk's memory. Limits are for the caller to look after: no
+    /// short frame has more than 255 octets.
+    #[inline]
+    pub fn peek_pair(&self) -> Option<(&[u8], &[u8], usize)> {
+        if self.partial.is_some() {
+            return None;
+        }
+        let (&[flags, size], rest) = self.chunk.split_first_chunk()?;
+        let (first, rest) = rest.split_at_checked(usize::from(size))?;
+        let (&[last, size], rest) = rest.split_first_chunk()?;
+        let second = rest.get(..usize::from(size))?;
+        (flags == MORE && last == 0).then_some((first, second, 4 + first.len() + second.len()))
+    }
+
+    /// Drops so many octets of the chunk, which were looked at.
+    #[inline]
+    pub fn skip(&mut self, octets: usize) {
+        let octets = octets.min(self.chunk.len());
+        self.position += octets;
+        self.chunk.advance(octets);
+    }
+
+    fn any_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
         loop {
             let frame = self.next_in_chunk()?;
             if frame.is_some() || !self.next_chunk() {
@@ -224,6 +274,7 @@ impl FrameDecoder {
         Ok(None)
     }
 
+    #[inline]
     fn take(&mut self, count: usize) -> Bytes {
         self.position += count;
         self.chunk.split_to(count)
@@ -359,6 +410,36 @@ mod tests {
         decoder.push(Bytes::from_static(b"\x02\x00\x00\x40\x00\x00\x00\x00\x00"));
         let fault = Fault::TooLarge { declared: 1 << 46, limit: 100 };
         assert_eq!(decoder.next_frame(), Err(DecodeError::new("frame size", 1, fault)));
+    }
+
+    #[test]
+    fn a_pair_of_short_frames_is_seen_where_it_lies_and_nothing_else_is() {
+        let seen = |octets: &'static [u8]| {
+            let mut decoder = FrameDecoder::new(100);
+            decoder.push(Bytes::from_static(octets));
+            decoder.peek_pair().map(|(first, second, octets)| (first.to_vec(), second.to_vec(), octets))
+        };
+        assert_eq!(seen(b"\x01\x01a\x00\x02bcd"), Some((b"a".to_vec(), b"bc".to_vec(), 7)));
+        assert_eq!(seen(b"\x01\x00\x00\x00"), Some((b"".to_vec(), b"".to_vec(), 4)));
+        for other in [
+            &b""[..],
+            b"\x01\x01a\x00\x02b",
+            b"\x01\x01a\x00",
+            b"\x01\x05a\x00\x01b",
+            b"\x00\x01a\x00\x02bc",
+            b"\x01\x01a\x01\x02bc",
+            b"\x01\x01a\x04\x02bc",
+            b"\x03\x00\x00\x00\x00\x00\x00\x00\x01a\x00\x01b",
+        ] {
+            assert_eq!(seen(other), None, "{other:?}");
+        }
+        let mut decoder = FrameDecoder::new(100);
+        decoder.push(Bytes::from_static(b"\x01\x01a\x00\x01b\x00\x01c"));
+        let (.., octets) = decoder.peek_pair().unwrap();
+        decoder.skip(octets);
+        assert_eq!(decoder.next_frame().unwrap().unwrap().body, "c");
+        decoder.skip(1);
+        assert_eq!(decoder.next_frame(), Ok(None));
     }
 
     #[test]
