@@ -1,12 +1,12 @@
 //! Events that wait for the application.
 
-use crate::{content::Content, event::Event, id::PeerId};
+use crate::{blocks::Blocks, content::Content, event::Event, id::PeerId};
 use alloc::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
     vec::Vec,
 };
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use core::fmt;
 
 /// Events in their order, in hardly more room than they took on the wire.
@@ -24,37 +24,33 @@ use core::fmt;
 /// assert_eq!(queue.pop(), Some(Event::Stop));
 /// assert_eq!(queue.pop(), None);
 /// ```
-#[derive(Default)]
 pub struct EventQueue {
     len: usize,
     /// Packed events, oldest first; each of these goes on where the one before it ends.
     head: Bytes,
     blocks: VecDeque<Bytes>,
-    tail: BytesMut,
-    /// How large the next block will be.
-    block: usize,
+    tail: Blocks,
     /// Those that are not packed, and long frames and names of those that are.
     others: VecDeque<Event>,
     frames: VecDeque<Bytes>,
     names: VecDeque<Arc<str>>,
     peers: Names<(PeerId, Arc<str>)>,
     groups: Names<Arc<str>>,
-    /// How many octets were put in since the memory for them was new.
+    /// How many octets were put in since it was empty.
     packed: usize,
 }
 
-/// A queue that is empty gives its memory back after so many octets.
-const KEEP: usize = 64 << 10;
+/// A queue that was longer than this when it was last not empty needs its memory again.
+const FLOWING: usize = 16 << 10;
 
 /// From this length on a frame is kept as it is; what is shorter does not keep more than itself in memory while it waits.
 pub(crate) const LONG: usize = 4 << 10;
 /// The same for the name of a group, which the node has as well while a peer is in it.
 const LONG_NAME: usize = 48;
 
-/// Packed events are in blocks, each twice as long as the one before, between these: a queue that is short is small, and
-/// nothing is moved once it is packed.
-const SMALLEST_BLOCK: usize = 512;
-const LARGEST_BLOCK: usize = 32 << 10;
+/// The blocks of packed events, and how many are kept while there are none.
+const BLOCK: usize = 32 << 10;
+const SPARE_BLOCKS: usize = 8;
 
 /// The first octet of an event.
 const OTHER: u8 = 0;
@@ -71,6 +67,23 @@ impl fmt::Debug for EventQueue {
     }
 }
 
+impl Default for EventQueue {
+    fn default() -> Self {
+        Self {
+            len: 0,
+            head: Bytes::new(),
+            blocks: VecDeque::new(),
+            tail: Blocks::new(BLOCK, SPARE_BLOCKS),
+            others: VecDeque::new(),
+            frames: VecDeque::new(),
+            names: VecDeque::new(),
+            peers: Names::default(),
+            groups: Names::default(),
+            packed: 0,
+        }
+    }
+}
+
 impl EventQueue {
     /// Adds an event at the end.
     pub fn push(&mut self, event: Event) {
@@ -82,7 +95,7 @@ impl EventQueue {
             Event::Leader { peer, name, group } => self.push_change(LEADER, peer, &name, group),
             other => {
                 self.room_for(1);
-                self.tail.put_u8(OTHER);
+                self.tail.extend(&[OTHER]);
                 self.others.push_back(other);
                 self.packed += size_of::<Event>();
                 self.len += 1;
@@ -106,7 +119,7 @@ impl EventQueue {
             words.number(frame.len());
             self.room_for(words.len + frame.len());
             words.flush(&mut self.tail);
-            self.tail.extend_from_slice(frame);
+            self.tail.extend(frame);
             return;
         }
         let short: usize = content.iter().map(Bytes::len).filter(|length| *length < LONG).sum();
@@ -116,7 +129,7 @@ impl EventQueue {
             words.number(frame.len().min(LONG));
             words.flush(&mut self.tail);
             if frame.len() < LONG {
-                self.tail.extend_from_slice(&frame);
+                self.tail.extend(&frame);
             } else {
                 self.frames.push_back(frame);
             }
@@ -142,7 +155,7 @@ impl EventQueue {
         words.number(octets.len());
         self.room_for(words.len + octets.len());
         words.flush(&mut self.tail);
-        self.tail.extend_from_slice(octets);
+        self.tail.extend(octets);
         sender.count += 1;
         self.len += 1;
         Event::octets_of_message(1, octets.len())
@@ -160,7 +173,7 @@ impl EventQueue {
         words.number(group.len().min(LONG_NAME));
         words.flush(&mut self.tail);
         if group.len() < LONG_NAME {
-            self.tail.extend_from_slice(group.as_bytes());
+            self.tail.extend(group.as_bytes());
         } else {
             self.names.push_back(group);
         }
@@ -171,49 +184,41 @@ impl EventQueue {
     #[inline]
     fn room_for(&mut self, octets: usize) {
         self.packed += octets;
-        if self.tail.capacity() - self.tail.len() < octets {
-            self.next_block(octets);
-        }
-    }
-
-    #[cold]
-    fn next_block(&mut self, octets: usize) {
-        if !self.tail.is_empty() {
-            let full = self.tail.split().freeze();
+        if let Some(full) = self.tail.room_for(octets) {
             self.blocks.push_back(full);
-        }
-        self.block = (2 * self.block).clamp(SMALLEST_BLOCK, LARGEST_BLOCK).max(octets);
-        // Where nobody has anything of the old block any more, it is used again.
-        if !self.tail.try_reclaim(self.block) {
-            self.tail = BytesMut::with_capacity(self.block);
         }
     }
 
     /// Takes the first event.
     pub fn pop(&mut self) -> Option<Event> {
         let event = self.unpack();
-        if self.len == 0 && self.packed > KEEP {
-            self.let_go();
+        if self.len == 0 && self.packed > 0 {
+            self.rest();
         }
         event
     }
 
-    /// An empty queue gives its memory back: it may have been a long one.
-    #[cold]
-    fn let_go(&mut self) {
-        self.packed = 0;
-        (self.head, self.blocks) = (Bytes::new(), VecDeque::new());
-        (self.others, self.frames, self.names) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
-        if self.block > LARGEST_BLOCK / 2 {
-            (self.tail, self.block) = (BytesMut::new(), 0);
+    /// It is empty. After a long queue its memory is kept, for the next; after a short one less and less of it.
+    fn rest(&mut self) {
+        let flowing = core::mem::take(&mut self.packed) > FLOWING;
+        if !flowing {
+            self.tail.forget_one();
         }
+        fn shrink<T>(queue: &mut VecDeque<T>) {
+            if queue.capacity() > 64 {
+                *queue = VecDeque::new();
+            }
+        }
+        shrink(&mut self.others);
+        shrink(&mut self.names);
+        shrink(&mut self.frames);
+        shrink(&mut self.blocks);
     }
 
     fn unpack(&mut self) -> Option<Event> {
         if self.head.is_empty() {
-            // Before the rest of it is used again, nobody may hold what was split off.
-            self.head = Bytes::new();
-            self.head = self.blocks.pop_front().unwrap_or_else(|| self.tail.split().freeze());
+            self.tail.give_back(core::mem::take(&mut self.head));
+            self.head = self.blocks.pop_front().or_else(|| self.tail.close()).unwrap_or_default();
         }
         self.len = self.len.checked_sub(1)?;
         let kind = self.head.try_get_u8().ok()?;
@@ -429,8 +434,8 @@ impl Words {
     }
 
     #[inline]
-    fn flush(&mut self, out: &mut BytesMut) {
-        out.extend_from_slice(&self.octets[..self.len]);
+    fn flush(&mut self, out: &mut Blocks) {
+        out.extend(&self.octets[..self.len]);
         self.len = 0;
     }
 }
@@ -500,9 +505,11 @@ mod tests {
 
         #[test]
         fn numbers_come_back(number in prop_oneof![any::<usize>(), 0..300usize]) {
-            let (mut words, mut out) = (Words::new(7), BytesMut::new());
+            let (mut words, mut out) = (Words::new(7), Blocks::new(64, 0));
             words.number(number);
+            out.room_for(words.len);
             words.flush(&mut out);
+            let out = out.close().unwrap();
             prop_assert_eq!((out[0], get_number(&out[1..])), (7, Some((number, out.len() - 1))));
         }
     }

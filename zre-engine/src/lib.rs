@@ -191,6 +191,7 @@ extern crate std;
 
 mod action;
 pub mod app;
+mod blocks;
 mod config;
 mod content;
 mod error;

@@ -1,11 +1,11 @@
 //! Short messages, many at a time.
 //!
-//! Most messages are a WHISPER or a SHOUT of one short frame, and many come from one peer at a time. What they have in common
+//! Most messages are a WHISPER or a SHOUT of one frame that is not long, and many come from one peer at a time. What they have in common
 //! is looked up once, and their content goes from where it was received to where it waits, with a share in the memory of
 //! neither. Whatever is out of the ordinary is left to `receive`, which does the same for one message of any kind.
 
 use super::{Node, conns::Role, peer::Peer};
-use crate::{id::ConnId, log::log};
+use crate::{event_queue::LONG, id::ConnId, log::log};
 use alloc::sync::Arc;
 use zre_proto::message::ContentHead;
 
@@ -15,7 +15,7 @@ impl Node {
         let Self { conns, peers, events, config, me, .. } = self;
         let Some(conn) = conns.get_mut(id) else { return };
         let Role::In(Some(peer_id)) = conn.role() else { return };
-        let Some(zmtp) = conn.zmtp.as_mut().filter(|zmtp| zmtp.peek_short().is_some()) else { return };
+        let Some(zmtp) = conn.zmtp.as_mut().filter(|zmtp| zmtp.peek_short(LONG - 1).is_some()) else { return };
         let Some(peer) = peers.get_mut(&peer_id).filter(|peer| peer.ready && peer.inbound == Some(id)) else { return };
         if config.send_only || config.has_any() {
             return;
@@ -26,7 +26,7 @@ impl Node {
         // The group of the last SHOUT.
         let mut known: Option<Arc<str>> = None;
         while waiting <= config.limits.events
-            && let Some((first, content, octets)) = zmtp.peek_short()
+            && let Some((first, content, octets)) = zmtp.peek_short(LONG - 1)
             && let Some(ContentHead { sequence, group }) = ContentHead::read(first)
         {
             if let Some(group) = group.filter(|group| known.as_ref().is_none_or(|known| known.as_bytes() != *group)) {

@@ -305,12 +305,17 @@ impl Connection {
         }
     }
 
-    /// The next message, if it has two short frames that both lie in what was received last: where they lie, and how many octets
-    /// they take there. It is taken by [`Connection::skip`].
+    /// The next message, if it has two frames, of up to so many octets, that both lie in what was received last: where they
+    /// lie, and how many octets they take there. It is taken by [`Connection::skip`].
     #[inline]
-    pub(crate) fn peek_short(&self) -> Option<(&[u8], &[u8], usize)> {
-        let short = self.decoder.peek_pair().filter(|_| self.is_ready() && self.partial.is_none())?;
-        (short.0.len() <= self.config.first_frame_limit && short.1.len() <= self.config.content_limit).then_some(short)
+    pub(crate) fn peek_short(&self, most: usize) -> Option<(&[u8], &[u8], usize)> {
+        if !self.is_ready() || self.partial.is_some() {
+            return None;
+        }
+        let fits = |(first, content, _): &(&[u8], &[u8], usize)| {
+            first.len() <= self.config.first_frame_limit && content.len() <= self.config.content_limit.min(most)
+        };
+        self.decoder.peek_pair().filter(fits)
     }
 
     #[inline]

@@ -1,11 +1,13 @@
 //! Octets that wait to be written, packed so that a burst of small messages is one write.
 
 use super::encoder::{Encoder, Part};
+use crate::blocks::Blocks;
 use alloc::{boxed::Box, collections::VecDeque};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
-/// Packed octets are sealed at this length, so that memory is given back as they are written.
-const SEAL_AT: usize = 64 << 10;
+/// Packed octets are in blocks of this length, which come back as they are written; and how many are kept.
+const BLOCK: usize = 64 << 10;
+const SPARE_BLOCKS: usize = 2;
 
 /// What each message counts for beyond its octets: the bookkeeping it costs.
 pub(crate) const MESSAGE_COST: usize = 64;
@@ -18,11 +20,11 @@ pub(crate) const MESSAGE_COST: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue(Option<Box<Backlog>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Backlog {
     sealed: VecDeque<Bytes>,
     /// The end of the queue, still growing.
-    open: BytesMut,
+    tail: Blocks,
     /// Octets not written yet.
     octets: usize,
     /// Octets written or queued since the beginning.
@@ -69,7 +71,7 @@ impl SendQueue {
     /// Fills `chunks` from the front of the queue; how many it filled.
     pub(crate) fn transmit<'a>(&'a self, chunks: &mut [&'a [u8]]) -> usize {
         let Some(backlog) = &self.0 else { return 0 };
-        let open = Some(&backlog.open[..]).filter(|open| !open.is_empty());
+        let open = Some(&backlog.tail.open()[..]).filter(|open| !open.is_empty());
         let waiting = backlog.sealed.iter().map(|sealed| &sealed[..]).chain(open);
         let mut filled = 0;
         for (chunk, octets) in chunks.iter_mut().zip(waiting) {
@@ -95,13 +97,18 @@ impl SendQueue {
     }
 }
 
+impl Default for Backlog {
+    fn default() -> Self {
+        let tail = Blocks::new(BLOCK, SPARE_BLOCKS);
+        Self { sealed: VecDeque::new(), tail, octets: 0, position: 0, ends: VecDeque::new(), flowing: false }
+    }
+}
+
 impl Backlog {
     fn push_octets(&mut self, octets: &[u8]) {
-        self.open.extend_from_slice(octets);
+        self.sealed.extend(self.tail.room_for(octets.len()));
+        self.tail.extend(octets);
         self.count(octets.len());
-        if self.open.len() >= SEAL_AT {
-            self.seal();
-        }
     }
 
     fn push_parts(&mut self, message: &Encoder) {
@@ -109,7 +116,7 @@ impl Backlog {
             match part {
                 Part::Packed(octets) => self.push_octets(octets),
                 Part::Shared(payload) => {
-                    self.seal();
+                    self.sealed.extend(self.tail.close());
                     self.sealed.push_back(payload.clone());
                     self.count(payload.len());
                 }
@@ -128,20 +135,16 @@ impl Backlog {
                 break;
             }
             left -= front.len();
-            self.sealed.pop_front();
+            if let Some(written) = self.sealed.pop_front() {
+                self.tail.give_back(written);
+            }
         }
-        self.open.advance(left);
+        self.tail.open_mut().advance(left);
         let written_until = self.position - self.octets as u64;
         while self.ends.front().is_some_and(|end| *end <= written_until) {
             self.ends.pop_front();
         }
         excess
-    }
-
-    fn seal(&mut self) {
-        if !self.open.is_empty() {
-            self.sealed.push_back(self.open.split().freeze());
-        }
     }
 
     fn count(&mut self, octets: usize) {

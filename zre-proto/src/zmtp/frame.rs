@@ -212,11 +212,11 @@ impl FrameDecoder {
         Some(Frame { more: flags == MORE, command: flags == COMMAND, body: self.take(size) })
     }
 
-    /// Looks at the next two frames, if they are a whole message of two short frames and lie within the chunk: where they lie,
-    /// and how many octets they take there. Take them by [`FrameDecoder::skip`], or by [`FrameDecoder::next_frame`].
+    /// Looks at the next two frames, if they are a whole message of two frames, the first of them short, and lie within the
+    /// chunk: where they lie, and how many octets they take there. Take them by [`FrameDecoder::skip`], or by
+    /// [`FrameDecoder::next_frame`].
     ///
-    /// This is what most messages are, and costs no share in the chunk's memory. Limits are for the caller to look after: no
-    /// short frame has more than 255 octets.
+    /// This is what most messages are, and costs no share in the chunk's memory. Limits are for the caller to look after.
     #[inline]
     pub fn peek_pair(&self) -> Option<(&[u8], &[u8], usize)> {
         if self.partial.is_some() {
@@ -224,9 +224,16 @@ impl FrameDecoder {
         }
         let (&[flags, size], rest) = self.chunk.split_first_chunk()?;
         let (first, rest) = rest.split_at_checked(usize::from(size))?;
-        let (&[last, size], rest) = rest.split_first_chunk()?;
-        let second = rest.get(..usize::from(size))?;
-        (flags == MORE && last == 0).then_some((first, second, 4 + first.len() + second.len()))
+        let (size, rest) = match rest {
+            [0, size, rest @ ..] => (usize::from(*size), rest),
+            [LONG, rest @ ..] => {
+                let (size, rest) = rest.split_first_chunk()?;
+                (clamp(u64::from_be_bytes(*size)), rest)
+            }
+            _ => return None,
+        };
+        let (second, rest) = rest.split_at_checked(size)?;
+        (flags == MORE).then_some((first, second, self.chunk.len() - rest.len()))
     }
 
     /// Drops so many octets of the chunk, which were looked at.
@@ -413,13 +420,15 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_of_short_frames_is_seen_where_it_lies_and_nothing_else_is() {
+    fn a_message_of_two_frames_is_seen_where_it_lies_and_nothing_else_is() {
         let seen = |octets: &'static [u8]| {
             let mut decoder = FrameDecoder::new(100);
             decoder.push(Bytes::from_static(octets));
             decoder.peek_pair().map(|(first, second, octets)| (first.to_vec(), second.to_vec(), octets))
         };
         assert_eq!(seen(b"\x01\x01a\x00\x02bcd"), Some((b"a".to_vec(), b"bc".to_vec(), 7)));
+        let long = b"\x01\x01a\x02\x00\x00\x00\x00\x00\x00\x00\x02bcd";
+        assert_eq!(seen(long), Some((b"a".to_vec(), b"bc".to_vec(), 14)));
         assert_eq!(seen(b"\x01\x00\x00\x00"), Some((b"".to_vec(), b"".to_vec(), 4)));
         for other in [
             &b""[..],
@@ -430,6 +439,9 @@ mod tests {
             b"\x01\x01a\x01\x02bc",
             b"\x01\x01a\x04\x02bc",
             b"\x03\x00\x00\x00\x00\x00\x00\x00\x01a\x00\x01b",
+            b"\x01\x01a\x02\x00\x00\x00\x00\x00\x00\x00\x02b",
+            b"\x01\x01a\x02\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFFb",
+            b"\x01\x01a\x02\x00\x00\x00\x00",
         ] {
             assert_eq!(seen(other), None, "{other:?}");
         }

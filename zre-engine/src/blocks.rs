@@ -1,0 +1,118 @@
+//! Memory for octets that wait.
+
+use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
+
+/// The first block is so long, and each further one twice as long as the one before, up to a limit: what is short takes
+/// little.
+const SMALLEST: usize = 512;
+
+/// Octets put together in blocks. What is in a block is never moved, and a few blocks of the largest size are used again
+/// once nobody has a share in them: memory that comes and goes costs more than what is done with it.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    /// The block that still grows.
+    open: BytesMut,
+    size: usize,
+    largest: usize,
+    spare: Vec<BytesMut>,
+    most_spare: usize,
+}
+
+impl Blocks {
+    /// Blocks of up to so many octets, of which so many may be kept to be used again.
+    pub(crate) fn new(largest: usize, most_spare: usize) -> Self {
+        Self { open: BytesMut::new(), size: 0, largest, spare: Vec::new(), most_spare }
+    }
+
+    /// Makes room for so many octets in the block that grows. If it has to be another for that, the one before is returned.
+    #[inline]
+    pub(crate) fn room_for(&mut self, octets: usize) -> Option<Bytes> {
+        if self.open.capacity() - self.open.len() >= octets {
+            return None;
+        }
+        self.next(octets)
+    }
+
+    #[cold]
+    fn next(&mut self, octets: usize) -> Option<Bytes> {
+        let full = self.close();
+        self.size = (2 * self.size).max(SMALLEST).min(self.largest).max(octets);
+        let kept = self.spare.pop_if(|spare| spare.capacity() >= octets);
+        self.open = match kept {
+            Some(spare) => spare,
+            // Where nobody has a share in the old block any more, that is it.
+            None if self.open.try_reclaim(self.size) => core::mem::take(&mut self.open),
+            None => BytesMut::with_capacity(self.size),
+        };
+        full
+    }
+
+    /// Adds octets, for which there is room.
+    #[inline]
+    pub(crate) fn extend(&mut self, octets: &[u8]) {
+        self.open.extend_from_slice(octets);
+    }
+
+    /// What is in the block that grows.
+    pub(crate) fn open(&self) -> &BytesMut {
+        &self.open
+    }
+
+    pub(crate) fn open_mut(&mut self) -> &mut BytesMut {
+        &mut self.open
+    }
+
+    /// Takes what is in the block that grows; what comes goes behind it.
+    pub(crate) fn close(&mut self) -> Option<Bytes> {
+        (!self.open.is_empty()).then(|| self.open.split().freeze())
+    }
+
+    /// A block is not needed any more.
+    #[inline]
+    pub(crate) fn give_back(&mut self, block: Bytes) {
+        if self.spare.len() < self.most_spare
+            && let Ok(mut block) = block.try_into_mut()
+        {
+            block.clear();
+            // It may be something else that was as good as a block until now.
+            if block.try_reclaim(self.largest) && block.capacity() <= 2 * self.largest {
+                self.spare.push(block);
+            }
+        }
+    }
+
+    /// Forgets a block that is kept, if there is any.
+    pub(crate) fn forget_one(&mut self) {
+        self.spare.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_grow_and_are_used_again_once_nobody_has_a_share_in_them() {
+        let mut blocks = Blocks::new(4096, 2);
+        let mut full = Vec::new();
+        for number in 0..200u8 {
+            full.extend(blocks.room_for(100));
+            blocks.extend(&[number; 100]);
+        }
+        full.extend(blocks.close());
+        let lengths: Vec<_> = full.iter().map(Bytes::len).collect();
+        assert_eq!(lengths[..4], [500, 1000, 2000, 4000]);
+        let octets = full.concat();
+        assert!((0..200u8).all(|number| octets[100 * usize::from(number)..][..100] == [number; 100]));
+
+        let places: Vec<_> = full[3..5].iter().map(|block| block.as_ptr()).collect();
+        full.drain(..).for_each(|block| blocks.give_back(block));
+        assert_eq!(blocks.spare.len(), 2);
+        blocks.room_for(4000);
+        assert!(places.contains(&blocks.open().as_ptr()));
+        blocks.give_back(Bytes::from(std::vec![0; 1 << 20]));
+        blocks.give_back(Bytes::from_static(&[0; 4096]));
+        assert_eq!(blocks.spare.len(), 1);
+    }
+}
