@@ -282,6 +282,21 @@ impl EventQueue {
         Some(number)
     }
 
+    /// Moves all events of another queue to the end of this one. Into an empty one that is no work at all.
+    pub fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            core::mem::swap(self, other);
+        }
+        while let Some(event) = other.pop() {
+            self.push(event);
+        }
+    }
+
+    /// Whether all of them are messages, JOIN, LEAVE or LEADER.
+    pub fn is_plain(&self) -> bool {
+        self.others.is_empty()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.len
@@ -511,6 +526,24 @@ mod tests {
             words.flush(&mut out);
             let out = out.close().unwrap();
             prop_assert_eq!((out[0], get_number(&out[1..])), (7, Some((number, out.len() - 1))));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_moved_comes_after_what_was_there(first in vec(event(), 0..20), second in vec(event(), 0..20)) {
+            let fill = |events: &[Event]| {
+                let mut queue = EventQueue::default();
+                events.iter().cloned().for_each(|event| queue.push(event));
+                queue
+            };
+            let (mut queue, mut other) = (fill(&first), fill(&second));
+            queue.append(&mut other);
+            prop_assert!(other.is_empty() && other.pop().is_none());
+            prop_assert_eq!(queue.len(), first.len() + second.len());
+            for event in first.into_iter().chain(second) {
+                prop_assert_eq!(queue.pop(), Some(event));
+            }
         }
     }
 

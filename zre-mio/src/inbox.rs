@@ -56,6 +56,33 @@ impl Inbox {
         };
     }
 
+    /// Takes all events that are in a queue, if none waits here: they are not looked at then. Whether it did.
+    pub(crate) fn put_all(&self, events: &mut EventQueue) -> bool {
+        if events.is_empty() {
+            return true;
+        }
+        let mut queue = self.queue.lock();
+        if !queue.events.is_empty() {
+            return false;
+        }
+        #[cfg(unix)]
+        self.ring(&queue);
+        let many = events.len() > 1;
+        queue.events.append(events);
+        drop(queue);
+        if many {
+            self.arrived.notify_all()
+        } else {
+            usize::from(self.arrived.notify_one())
+        };
+        true
+    }
+
+    /// Whether no event waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.lock().events.is_empty()
+    }
+
     /// Nothing more will be put.
     pub(crate) fn end(&self) {
         let mut queue = self.queue.lock();

@@ -23,6 +23,10 @@ use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
 /// Octets that may be taken before the engine is told, while it makes peers wait.
 const QUANTUM: usize = 1 << 20;
 
+/// While so much is sent that it is written without the thread's help, the thread looks no sooner than after this time
+/// whether something is left to write: each look takes the lock from whoever sends.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
 const BATCH: usize = 256;
 
@@ -43,6 +47,8 @@ pub(crate) struct Shared {
     taken: AtomicUsize,
     /// The engine makes peers wait until events are taken.
     held_back: AtomicBool,
+    /// Events wait with the engine, for when the inbox is empty.
+    more: AtomicBool,
     /// The thread waits for the lock.
     wanted: AtomicBool,
     waker: Waker,
@@ -66,11 +72,16 @@ pub(crate) struct State {
 
 /// Until a time, or until something happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sleep(Option<Instant>);
+struct Sleep {
+    until: Option<Instant>,
+    /// For a moment only, in which nothing is so urgent that it has to be woken.
+    short: bool,
+}
 
 impl Sleep {
     fn is_late_for(self, due: Option<Instant>) -> bool {
-        match (self.0, due) {
+        match (self.until, due) {
+            _ if self.short => false,
             (_, None) => false,
             (None, Some(_)) => true,
             (Some(until), Some(due)) => due < until,
@@ -96,6 +107,7 @@ impl Shared {
             inbox,
             taken: AtomicUsize::new(0),
             held_back: AtomicBool::new(false),
+            more: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             waker,
         }
@@ -171,7 +183,8 @@ impl Shared {
         let Some((event, last)) = self.inbox.take(wait)? else { return Ok(None) };
         let taken = self.taken.fetch_add(event.octets(), Ordering::SeqCst) + event.octets();
         // As a rule the thread tells the engine at its next turn. Where peers wait there may be none before it does.
-        if self.held_back.load(Ordering::SeqCst) && (last || taken >= QUANTUM) {
+        let held_back = self.held_back.load(Ordering::SeqCst) && (last || taken >= QUANTUM);
+        if held_back || (last && self.more.load(Ordering::SeqCst)) {
             self.settle(&mut self.state.lock());
         }
         Ok(Some(event))
@@ -218,9 +231,24 @@ impl Shared {
         let mut room = false;
         loop {
             self.tell_taken(&mut state.driver);
-            let mut more = false;
+            if let Some(events) = state.driver.plain_events() {
+                // Where the application has not taken all that it has yet, it will ask for them.
+                let left = !self.inbox.put_all(events);
+                set(&self.more, left);
+                // Unless it has done so in the meantime.
+                if left && self.inbox.is_empty() {
+                    continue;
+                }
+                set(&self.held_back, state.driver.holds_back());
+                if self.taken.load(Ordering::SeqCst) == 0 || !state.driver.holds_back() {
+                    break;
+                }
+                continue;
+            }
+            set(&self.more, false);
+            let mut found = false;
             while let Some(event) = state.driver.next_event() {
-                more = true;
+                found = true;
                 let shown = match &event {
                     Event::Room { peer } => {
                         room = true;
@@ -252,9 +280,9 @@ impl Shared {
             if !state.events.is_empty() {
                 self.inbox.put(&mut state.events);
             }
-            self.held_back.store(state.driver.holds_back(), Ordering::SeqCst);
+            set(&self.held_back, state.driver.holds_back());
             // Whoever took the last event before that was set has left it to us.
-            if !more && self.taken.load(Ordering::SeqCst) == 0 {
+            if !found && self.taken.load(Ordering::SeqCst) == 0 {
                 break;
             }
         }
@@ -265,9 +293,8 @@ impl Shared {
     }
 
     fn tell_taken(&self, driver: &mut Driver) {
-        match self.taken.swap(0, Ordering::SeqCst) {
-            0 => {}
-            taken => driver.consumed(taken),
+        if self.taken.load(Ordering::SeqCst) > 0 {
+            driver.consumed(self.taken.swap(0, Ordering::SeqCst));
         }
     }
 
@@ -277,9 +304,13 @@ impl Shared {
         let _end = End(self);
         let mut events = Events::with_capacity(256);
         let mut state = self.state.lock();
+        let mut overflows = 0;
         while !state.driver.is_stopped() {
-            state.asleep = Some(Sleep(state.driver.due()));
+            let short = overflows != state.driver.overflows();
+            overflows = state.driver.overflows();
+            state.asleep = Some(Sleep { until: state.driver.due(), short });
             let timeout = state.driver.timeout();
+            let timeout = if short { Some(timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE))) } else { timeout };
             let polled = MutexGuard::unlocked(&mut state, || {
                 let polled = poll.poll(&mut events, timeout);
                 self.wanted.store(true, Ordering::Relaxed);
@@ -299,6 +330,13 @@ impl Shared {
         }
         drop(state);
         debug!("the node's thread ends");
+    }
+}
+
+/// Sets a flag; as a rule it is set so already, and that costs nothing.
+fn set(flag: &AtomicBool, value: bool) {
+    if flag.load(Ordering::SeqCst) != value {
+        flag.store(value, Ordering::SeqCst);
     }
 }
 

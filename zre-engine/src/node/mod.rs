@@ -275,6 +275,12 @@ impl Node {
         self.events.pop()
     }
 
+    /// Events that nobody has taken, for drivers that keep them for an application on another thread: see
+    /// [`EventQueue::append`]. They count as waiting wherever they are, until [`Node::consumed`].
+    pub fn events(&mut self) -> &mut EventQueue {
+        &mut self.events
+    }
+
     /// When the node wants [`Input::Timeout`]. `None`: not before another input. O(1).
     pub fn poll_timeout(&self) -> Option<Deadline> {
         self.timers.next()

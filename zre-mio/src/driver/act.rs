@@ -155,6 +155,7 @@ impl Driver {
             Err(_) => {}
         }
         if self.corked_octets > WORTH + WORTH_FOR_EACH * self.corked.len() {
+            self.overflows += 1;
             self.uncork();
         }
     }

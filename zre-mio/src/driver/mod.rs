@@ -26,7 +26,8 @@ use std::{
 };
 use watch::Watch;
 use zre_engine::{
-    Address, ConfigError, ConnId, Content, Event, Instant, IoCause, ListenerId, Node as Engine, PeerId, SendError,
+    Address, ConfigError, ConnId, Content, Event, EventQueue, Instant, IoCause, ListenerId, Node as Engine, PeerId,
+    SendError,
 };
 
 /// What an orderly end may take beyond the engine's linger, to write what was said last.
@@ -92,6 +93,7 @@ pub struct Driver {
     /// Connections whose octets wait for others to go with them, and how many they are, by and large.
     corked: Vec<ConnId>,
     corked_octets: usize,
+    overflows: u64,
     /// How many turns have begun and ended: what is written in between belongs to one of them.
     breaths: u64,
     /// Octets of events that were taken and that the engine does not know of yet.
@@ -139,12 +141,26 @@ impl Driver {
 
     /// The same, for comparing. What is due at once is due at zero.
     pub(crate) fn due(&self) -> Option<Instant> {
+        if self.is_corked() { Some(Instant::ZERO) } else { self.due_apart_from_corked() }
+    }
+
+    /// Whether messages are gathered for the next turn.
+    pub(crate) fn is_corked(&self) -> bool {
+        !self.corked.is_empty()
+    }
+
+    /// How often so many messages were gathered that they were written before the next turn.
+    pub(crate) fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
+    /// When a turn is due for any other reason.
+    pub(crate) fn due_apart_from_corked(&self) -> Option<Instant> {
         if self.stopped {
             return None;
         }
         let at_once = self.silent && self.connections.len() == 0
             || !self.ended.is_empty()
-            || !self.corked.is_empty()
             || self.ready.iter().any(|ready| !ready.is_empty())
             || self.links.iter().any(|link| link.readable)
             || self.listeners.iter().any(|listener| listener.readable && listener.retry_at.is_none());
@@ -175,6 +191,11 @@ impl Driver {
             let taken = mem::take(&mut self.taken);
             self.consumed(taken);
         }
+    }
+
+    /// The events that wait, and still count as waiting, if they are all such as need no more than to be handed on.
+    pub(crate) fn plain_events(&mut self) -> Option<&mut EventQueue> {
+        Some(self.engine.events()).filter(|events| !self.silent && events.is_plain())
     }
 
     /// The next event, which still counts as waiting.

@@ -127,6 +127,7 @@ impl Driver {
             ready: Default::default(),
             corked: Vec::new(),
             corked_octets: 0,
+            overflows: 0,
             breaths: 1,
             taken: 0,
             ended: Vec::new(),
