@@ -63,7 +63,7 @@ pub enum Input<'a> {
     Received {
         /// On which connection.
         conn: ConnId,
-        /// The octets. Payloads of 32 KiB and more become slices of it, and keep it in memory for as long as they live; what
+        /// The octets. Payloads of 64 KiB and more become slices of it, and keep it in memory for as long as they live; what
         /// else is kept of it is copied, so that its memory can be used again at once.
         data: Bytes,
     },

@@ -4,14 +4,15 @@ use bytes::{Bytes, BytesMut};
 use std::{collections::VecDeque, mem};
 
 /// What one read can bring.
-const SIZE: usize = 256 << 10;
+pub(crate) const SIZE: usize = 512 << 10;
 /// Up to this length what was read is copied, to where many such chunks share their memory: to hand over a buffer and get it
 /// back is more work than that.
 const SMALL: usize = 4 << 10;
 /// The memory that small reads share.
 const SHARED: usize = 32 << 10;
-/// How many buffers that were handed over are watched for their return.
-const LENT: usize = 8;
+/// How many buffers that were handed over are watched for their return, and how many that are back are kept for good.
+const LENT: usize = 64;
+const BACK: usize = 4;
 
 /// One buffer for all connections, and a few that come back once nobody uses their octets any more: nearly always at once,
 /// for the engine keeps nothing of a chunk but large payloads ([`Input::Received`](zre_engine::Input::Received)).
@@ -26,13 +27,28 @@ impl Buffers {
     /// Room for the next read.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.current.is_empty() {
-            let back = self.lent.iter().position(Bytes::is_unique).and_then(|index| self.lent.remove(index));
-            self.current = back
+            self.current = self
+                .back()
                 .and_then(|buffer| buffer.try_into_mut().ok())
                 .filter(|buffer| buffer.len() == SIZE)
                 .unwrap_or_else(|| BytesMut::zeroed(SIZE));
         }
         &mut self.current
+    }
+
+    /// A buffer that has come back: the last that was lent, for it is the warmest.
+    fn back(&mut self) -> Option<Bytes> {
+        self.lent.iter().rposition(Bytes::is_unique).and_then(|index| self.lent.remove(index))
+    }
+
+    /// Lets go of buffers that are back, but for a few. To be called now and then: where much is on its way to an application
+    /// on another thread, many come and go.
+    pub(crate) fn shrink(&mut self) {
+        let mut kept = 0;
+        self.lent.retain(|buffer| {
+            kept += usize::from(buffer.is_unique());
+            !buffer.is_unique() || kept <= BACK
+        });
     }
 
     /// The first `len` octets of the room, which were read just now.
@@ -70,6 +86,23 @@ mod tests {
         let large = buffers.take(SMALL + 1);
         assert_eq!(large.as_ptr(), home);
         assert_ne!(buffers.room().as_ptr(), home, "it is still in use");
+    }
+
+    #[test]
+    fn of_many_that_come_back_a_few_are_kept() {
+        let mut buffers = Buffers::default();
+        let lent: Vec<Bytes> = (0..2 * BACK)
+            .map(|_| {
+                buffers.room();
+                buffers.take(SIZE)
+            })
+            .collect();
+        assert_eq!(buffers.lent.len(), 2 * BACK);
+        buffers.shrink();
+        assert_eq!(buffers.lent.len(), 2 * BACK);
+        drop(lent);
+        buffers.shrink();
+        assert_eq!(buffers.lent.len(), BACK);
     }
 
     #[test]

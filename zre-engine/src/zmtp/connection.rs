@@ -20,7 +20,7 @@ const PONGS_WAITING: u32 = 64;
 
 /// A frame that waits is copied, if it is shorter than this, and else remains a slice of what was received: which may be an
 /// eighth of the buffer that a driver reads into.
-pub(crate) const SLICED: usize = 32 << 10;
+pub(crate) const SLICED: usize = 64 << 10;
 
 /// The longest time to live that a PING may carry, in tenths of a second: libzmq overflows beyond it and closes.
 const TTL_MAX: u128 = 655;

@@ -2,6 +2,7 @@
 
 use super::{BELL, CONNECTIONS, Driver, LINKS, LISTENERS, RESOLVER};
 use crate::{
+    buffer,
     connection::{Attempt, Connection, Reading},
     listener::{Caller, Listener},
     log::{debug, trace, warn},
@@ -14,7 +15,7 @@ use std::{io, mem, time::Duration};
 use zre_engine::{ConnId, Input, Instant, IoCause, ListenerId};
 
 /// What one connection may bring before others have their turn, in octets.
-const READ: usize = 256 << 10;
+const READ: usize = buffer::SIZE;
 /// What all of them may bring and take in one turn: the clocks of peers must not wait for long.
 const ALL: usize = 8 << 20;
 /// Connections let in in one turn.
@@ -232,6 +233,7 @@ impl Driver {
         let now = self.clock.now();
         if self.engine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
             self.input(Input::Timeout);
+            self.buffers.shrink();
         }
         while let Some((_, conn)) = self.closing.front().copied().filter(|(at, _)| *at <= now) {
             self.closing.pop_front();
