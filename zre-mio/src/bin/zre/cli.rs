@@ -84,9 +84,13 @@ impl NodeOptions {
     /// Starts the node in these groups, or says on standard error why it does not. Without a name it has the one given
     /// here.
     pub(crate) fn start(&self, name: Option<String>, groups: &[String]) -> Result<Node, ExitCode> {
+        start(self.prepare(name, groups))
+    }
+
+    /// The node, ready to start, in these groups.
+    pub(crate) fn prepare(&self, name: Option<String>, groups: &[String]) -> Builder {
         log(self.verbose);
-        let builder = groups.iter().chain(&self.contest).fold(self.builder(name), Builder::group);
-        start(builder)
+        groups.iter().chain(&self.contest).fold(self.builder(name), Builder::group)
     }
 
     fn builder(&self, name: Option<String>) -> Builder {
@@ -129,10 +133,13 @@ impl NodeOptions {
 
 /// Starts the node, or says on standard error why it does not.
 pub(crate) fn start(builder: Builder) -> Result<Node, ExitCode> {
-    builder.start().map_err(|error| {
-        complain(&format!("{error}{}", option_for(&error)));
-        ExitCode::FAILURE
-    })
+    builder.start().map_err(|error| not_started(&error))
+}
+
+/// Says on standard error why a node did not start.
+pub(crate) fn not_started(error: &StartError) -> ExitCode {
+    complain(&format!("{error}{}", option_for(error)));
+    ExitCode::FAILURE
 }
 
 /// Log lines on standard error; `RUST_LOG` says which, where it is set.
@@ -200,7 +207,7 @@ fn peer(text: &str) -> Result<(Option<PeerId>, String), String> {
     }
 }
 
-fn milliseconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn milliseconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(1..) => Ok(Duration::from_millis(text.parse().unwrap_or_default())),
         _ => Err("a time is a number of milliseconds, 1 or more".into()),

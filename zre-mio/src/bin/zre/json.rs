@@ -1,7 +1,7 @@
 //! Events and answers as lines of JSON, one object each.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
-use zre_mio::{Content, Event, Headers, Node, Statistics};
+use zre_mio::{Address, Content, Driver, Event, Headers, Node, PeerId, Statistics};
 
 /// An object in the making, its fields in the order they are given.
 #[derive(Debug)]
@@ -58,12 +58,21 @@ impl Object {
 
 /// The first line of a node's life.
 pub(crate) fn start(node: &Node) -> String {
-    let object = Object::event("START").text("peer", &node.uuid().to_string()).text("name", node.name());
-    let object = match node.endpoint() {
+    started((node.uuid(), node.name()), node.endpoint(), &node.gossip_endpoints())
+}
+
+/// The same of a node in a loop of its own.
+pub(crate) fn start_of(driver: &Driver) -> String {
+    let engine = driver.engine();
+    started((engine.uuid(), engine.name()), engine.endpoint(), &driver.gossip_endpoints())
+}
+
+fn started((peer, name): (PeerId, &str), endpoint: Option<Address>, hubs: &[Address]) -> String {
+    let object = Object::event("START").text("peer", &peer.to_string()).text("name", name);
+    let object = match endpoint {
         Some(endpoint) => object.text("endpoint", &endpoint.to_string()),
         None => object,
     };
-    let hubs = node.gossip_endpoints();
     if hubs.is_empty() { object } else { object.raw("gossip", &strings(hubs.iter().map(ToString::to_string))) }.end()
 }
 

@@ -3,6 +3,7 @@
 
 mod chat;
 mod cli;
+mod clock;
 mod gossip;
 mod json;
 mod output;

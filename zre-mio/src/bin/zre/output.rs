@@ -92,13 +92,18 @@ impl Output {
     }
 }
 
-/// Stops the node as soon as nobody can read the output any more, be there anything to print or not. A file has no
-/// reader to lose.
+/// Stops the node as soon as nobody can read the output any more.
 pub(crate) fn stop_when_broken(node: Node) {
+    when_broken(move || node.stop());
+}
+
+/// Has this done as soon as nobody can read the output any more, be there anything to print or not. A file has no reader
+/// to lose.
+pub(crate) fn when_broken(end: impl FnOnce() + Send + 'static) {
     let watch = move || {
         // Where it cannot be watched, the next line that is printed shows it.
         if wait_until_broken().is_ok() {
-            node.stop();
+            end();
         }
     };
     if let Err(error) = thread::Builder::new().name("output".into()).spawn(watch) {

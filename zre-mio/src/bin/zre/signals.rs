@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks the node to leave, the second does not wait for it.
+//! SIGINT and SIGTERM: the first asks the program to end, the second does not wait for it.
 
 use crate::cli::complain;
 use signal_hook::{
@@ -9,21 +9,27 @@ use std::{process, thread};
 use zre_mio::Node;
 
 /// What a shell takes for "ended by SIGINT".
-const INTERRUPTED: i32 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
-/// From here on signals stop the node. Where that cannot be arranged they end the program at once, as they would.
+/// From here on signals stop the node.
 pub(crate) fn stop_the_node(node: Node) {
+    on_first(move || node.stop());
+}
+
+/// From here on the first signal has this done, on a thread of its own. Where that cannot be arranged signals end the
+/// program at once, as they would.
+pub(crate) fn on_first(end: impl FnOnce() + Send + 'static) {
     let mut signals = match Signals::new([SIGINT, SIGTERM]) {
         Ok(signals) => signals,
         Err(error) => return complain(&format!("signals will not be handled: {error}")),
     };
     let watch = move || {
-        let mut node = Some(node);
+        let mut end = Some(end);
         for _ in signals.forever() {
-            match node.take() {
+            match end.take() {
                 // It takes up to a second, and a second signal must be heard meanwhile.
-                Some(node) => drop(thread::spawn(move || node.stop())),
-                None => process::exit(INTERRUPTED),
+                Some(end) => drop(thread::spawn(end)),
+                None => process::exit(INTERRUPTED.into()),
             }
         }
     };

@@ -9,6 +9,7 @@ mod workload;
 
 use crate::{
     cli::{USAGE, complain},
+    clock,
     output::Output,
     text::clean,
 };
@@ -21,7 +22,7 @@ use std::{
     io::{self, Read},
     path::PathBuf,
     process::ExitCode,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use workload::{Chatter, GROUP};
 use zre_engine::{
@@ -142,7 +143,8 @@ fn simulate(options: &Options) -> Result<ExitCode, Failure> {
     let scenario = options.scenario()?;
     // Before anything runs: that a file cannot be written should not come out after an hour.
     let files = Files::create(options)?;
-    let begin = clock();
+    // How long it took is the one thing here that is not simulated.
+    let begin = clock::now();
     let mut outcome = match &scenario {
         Some(scenario) => options.run_scenario(scenario, files.trace()),
         None => options.run_cluster(files.trace()),
@@ -278,11 +280,6 @@ fn too_long(scenario: &Scenario) -> Option<String> {
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=+,:@".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long the run took is the one thing here that is not simulated")]
-fn clock() -> Instant {
-    Instant::now()
 }
 
 fn nodes(text: &str) -> Result<usize, String> {

@@ -26,6 +26,19 @@ fn sign(c: char) -> Option<char> {
     }
 }
 
+/// A number with a comma before each group of three digits.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A message on one line: frames side by side, what is not text by its size.
 pub(crate) fn message(content: &Content) -> String {
     let frames = content.iter().map(|frame| match std::str::from_utf8(frame) {
@@ -51,6 +64,11 @@ mod tests {
         for text in ["", "Grüße, 世界! 👩\u{200d}👧", "a b"] {
             assert!(matches!(clean(text), Cow::Borrowed(same) if same == text));
         }
+    }
+
+    #[test]
+    fn long_numbers_are_readable() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

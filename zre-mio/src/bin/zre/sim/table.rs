@@ -1,7 +1,10 @@
 //! What came of a run, for people.
 
 use super::outcome::{CUSTOM, Healing, Outcome};
-use crate::output::{Colour, Output};
+use crate::{
+    output::{Colour, Output},
+    text::{clean, count},
+};
 use std::time::Duration;
 use zre_engine::sim::Totals;
 
@@ -32,9 +35,9 @@ pub(super) fn print(outcome: &Outcome, output: &Output) {
     let plural = if found == 1 { "" } else { "s" };
     output.line(output.paint(Colour::Red, &format!("{found} violation{plural}:")));
     for violation in &outcome.violations {
-        output.line(format_args!("  {}", crate::text::clean(&violation.to_string())));
+        output.line(format_args!("  {}", clean(&violation.to_string())));
     }
-    output.line(format_args!("to see it again: {}", crate::text::clean(&outcome.again)));
+    output.line(format_args!("to see it again: {}", clean(&outcome.again)));
 }
 
 fn rows(outcome: &Outcome) -> Vec<(&'static str, String)> {
@@ -85,26 +88,12 @@ fn factor(factor: f64) -> String {
     if factor < 10.0 { format!("{factor:.1}") } else { count(factor as u64) }
 }
 
-/// With a comma before each group of three digits.
-fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.char_indices() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(time(Duration::from_micros(1_043_900)), "1043 ms");
         assert_eq!(time(Duration::from_secs(200)), "200.0 s");
         assert_eq!([0.25, 9.94, 1234.5].map(factor), ["0.2", "9.9", "1,234"]);
