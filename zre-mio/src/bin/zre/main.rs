@@ -7,6 +7,7 @@ mod clock;
 mod gossip;
 mod json;
 mod output;
+mod perf;
 mod pipe;
 mod signals;
 mod sim;
@@ -27,6 +28,7 @@ struct Arguments {
 enum Command {
     Chat(chat::Options),
     Gossip(gossip::Options),
+    Perf(perf::Options),
     Pipe(pipe::Options),
     Sim(sim::Options),
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Chat(options) => chat::run(&options),
         Command::Gossip(options) => gossip::run(&options),
+        Command::Perf(options) => perf::run(&options),
         Command::Pipe(options) => pipe::run(&options),
         Command::Sim(options) => sim::run(&options),
     }
