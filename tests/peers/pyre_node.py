@@ -6,6 +6,8 @@ In: join, leave, whisper, shout, set_header, stop, and the questions of `Driver.
 A content frame is a string when it is UTF-8 text, else {"hex": "00ff"}; on input also
 {"repeat": "x", "count": 1048576}.
 
+With --echo every whisper goes back as it came, and is no event.
+
 Where a thread of Pyre dies of what it was sent, the line {"event": "DIED", "error": ...} says so.
 The process lives on then, as an application's would: it answers TCP and goes on beaconing.
 """
@@ -78,6 +80,9 @@ def content_in(command):
 class Driver:
     def __init__(self, options):
         patch(options)
+        self.echo = options.echo
+        # What the node is told goes through one socket, which two threads must not use at a time.
+        self.telling = threading.Lock()
         self.entered = set()
         self.node = Pyre(options.name)
         self.node.actor.pipe.set(zmq.RCVTIMEO, PATIENCE_MS)
@@ -99,6 +104,10 @@ class Driver:
         while True:
             kind, peer, name, *rest = self.node.recv()
             peer = uuid.UUID(bytes=peer)
+            if self.echo and kind == b"WHISPER":
+                with self.telling:
+                    self.node.whisper(peer, rest)
+                continue
             line = {"event": kind.decode(), "peer": hexadecimal(peer), "name": name.decode()}
             if kind == b"ENTER":
                 self.entered.add(peer)
@@ -183,7 +192,9 @@ class Driver:
                     raise ValueError("a command is an object")
                 command = given
                 about = {"id": command["id"]} if "id" in command else {}
-                say(reply=command["do"], value=self.do(command), **about)
+                with self.telling:
+                    value = self.do(command)
+                say(reply=command["do"], value=value, **about)
             except zmq.Again:
                 sys.exit(f"no answer from the node for {PATIENCE_MS} ms")
             except Exception as failure:
@@ -230,6 +241,7 @@ def main():
     parser.add_argument("--interval", type=int, metavar="MS", help="between beacons")
     parser.add_argument("--evasive", type=int, metavar="MS", help="Pyre looks once a second")
     parser.add_argument("--expired", type=int, metavar="MS", help="Pyre looks once a second")
+    parser.add_argument("--echo", action="store_true", help="whisper back what is whispered")
     threading.excepthook = died
     status = 1
     try:

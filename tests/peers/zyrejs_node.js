@@ -7,6 +7,8 @@
 // {"repeat": "x", "count": 1048576}. zyre.js sends one frame, not less and not more, and tells the first that came.
 // A whisper or shout with "times" is sent that often.
 //
+// With --echo every whisper goes back, and is no event.
+//
 // Events come in zyre.js's own order, which may be JOIN before ENTER.
 
 'use strict';
@@ -62,6 +64,7 @@ class Driver {
       ...Object.fromEntries(given.map(([name, value]) => [name, Number(value)])),
     });
     this.node.setEncoding('raw');
+    this.echo = options.echo;
     this.entered = new Set();
     this.expired = new Set();
     this.tellEvents();
@@ -97,7 +100,10 @@ class Driver {
     });
     node.on('join', (peer, name, group) => tell('JOIN', peer, name, { group }));
     node.on('leave', (peer, name, group) => tell('LEAVE', peer, name, { group }));
-    node.on('whisper', (peer, name, frame) => tell('WHISPER', peer, name, content(frame)));
+    node.on('whisper', (peer, name, frame) => {
+      if (this.echo) node.whisper(peer, frame);
+      else tell('WHISPER', peer, name, content(frame));
+    });
     node.on('shout', (peer, name, frame, group) => tell('SHOUT', peer, name, { group, ...content(frame) }));
   }
 
@@ -196,6 +202,7 @@ async function main() {
       interval: value, // milliseconds between beacons
       evasive: value, // milliseconds
       expired: value, // milliseconds
+      echo: { type: 'boolean', default: false },
     },
   });
   const driver = new Driver(values);

@@ -6,6 +6,7 @@ pub mod libzmq;
 pub mod lives;
 pub mod namespace;
 pub mod ours;
+pub mod perf;
 pub mod pyre;
 pub mod recording;
 pub mod replay;

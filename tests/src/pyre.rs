@@ -179,6 +179,13 @@ impl PyreOptions {
         self.with("expired", &expired.as_millis().to_string())
     }
 
+    /// Whispers go back as they came, and are no events.
+    #[must_use]
+    pub fn echo(mut self) -> Self {
+        self.arguments.push("--echo".to_owned());
+        self
+    }
+
     fn with(mut self, option: &str, value: &str) -> Self {
         self.arguments.push(format!("--{option}={value}"));
         self

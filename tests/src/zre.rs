@@ -1,11 +1,18 @@
 //! The `zre` program, built by the run and driven as a user drives it.
 
-use crate::{children::JsonLines, namespace};
+use crate::{
+    children::{self, JsonLines},
+    namespace,
+};
 use std::{
-    env,
+    env, io,
     path::PathBuf,
-    process::{Command, Stdio},
-    sync::OnceLock,
+    process::{Command, Output, Stdio},
+    sync::{
+        OnceLock,
+        mpsc::{self, Receiver},
+    },
+    thread,
     time::Duration,
 };
 
@@ -37,6 +44,45 @@ pub fn zre(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// A `zre` that runs to its end by itself; what it writes to standard output and standard error is told apart.
+#[derive(Debug)]
+pub struct Run {
+    what: String,
+    process: u32,
+    end: Receiver<io::Result<Output>>,
+}
+
+impl Run {
+    /// Starts `zre` with these arguments, and with nothing to read.
+    #[track_caller]
+    pub fn start(arguments: &[&str]) -> Self {
+        let what = format!("zre {arguments:?}");
+        let child = zre(arguments).stdin(Stdio::null()).spawn().unwrap_or_else(|why| panic!("{what}: {why}"));
+        let process = child.id();
+        let (done, end) = mpsc::channel();
+        thread::spawn(move || done.send(child.wait_with_output()));
+        Self { what, process, end }
+    }
+
+    /// Sends it a signal.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        assert!(children::signal(name, &self.process.to_string()), "{}: {name} cannot be sent", self.what);
+    }
+
+    /// Waits for its end, which must come in time.
+    #[track_caller]
+    pub fn end(self, within: Duration) -> Output {
+        match self.end.recv_timeout(within) {
+            Ok(output) => output.expect("what it writes can be read"),
+            Err(_) => {
+                let _ = children::signal("KILL", &self.process.to_string());
+                panic!("{}: no end within {within:?}", self.what);
+            }
+        }
+    }
 }
 
 /// `zre chat` whose output is JSON lines. What is said to it goes as typed lines: see [`JsonLines::type_line`].

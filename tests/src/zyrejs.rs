@@ -160,6 +160,13 @@ impl ZyreJsOptions {
         self.with("expired", &expired.as_millis().to_string())
     }
 
+    /// Whispers go back, and are no events.
+    #[must_use]
+    pub fn echo(mut self) -> Self {
+        self.arguments.push("--echo".to_owned());
+        self
+    }
+
     fn with(mut self, option: &str, value: &str) -> Self {
         self.arguments.push(format!("--{option}={value}"));
         self

@@ -89,13 +89,13 @@ fn of_role(station: &mut Station, role: Role, wait: Duration) -> Result<Peer, En
             return Ok(peer.clone());
         }
         let waited = now() - begin;
-        // Whoever whispers by the ten thousand asks first; a question now and then may be put to anybody.
-        if let ([only], Role::Echo) = (&peers[..], role)
-            && waited >= ECHO.min(wait)
-            && only.role.is_none()
-        {
-            complain(&format!("no zre perf echo is here; {}, the only peer, is asked instead", only.text()));
-            return Ok(only.clone());
+        // A flood is for those who ask for it, and one question at a time for anybody.
+        if role == Role::Echo && waited >= ECHO.min(wait) {
+            let others: Vec<_> = peers.iter().filter(|peer| peer.role.is_none()).collect();
+            if let [only] = others[..] {
+                complain(&format!("no zre perf echo is here; {}, the only other peer, is asked instead", only.text()));
+                return Ok(only.clone());
+            }
         }
         if waited >= wait {
             let seconds = wait.as_secs_f64();

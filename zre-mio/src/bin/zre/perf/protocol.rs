@@ -99,10 +99,11 @@ impl Note {
         let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= NOTE_MOST);
         let text = text.ok_or(nothing("that is no text, or a long one"))?;
         let (version, rest) = split(text);
-        if version != VERSION {
+        let (verb, rest) = split(rest);
+        // That stays the same in all versions: two that refuse each other's refusals would never end.
+        if version != VERSION && verb != "refused" {
             return Err(nothing("this is version 1"));
         }
-        let (verb, rest) = split(rest);
         let (run, rest) = split(rest);
         if run.is_empty() || run.len() > RUN_MOST || run.contains(|c: char| c.is_control()) {
             return Err(nothing("a run is a word of 1 to 32 signs"));
@@ -203,6 +204,12 @@ mod tests {
             assert_eq!(note.to_string(), text);
             assert_eq!(read(text), Some(Ok(note)));
         }
+    }
+
+    #[test]
+    fn a_refusal_is_understood_in_any_version() {
+        let refused = |text| matches!(read(text), Some(Ok(Note { what: What::Refused(_), .. })));
+        assert!(refused("zre-perf 2 refused - this is version 2") && refused("zre-perf 1 refused - this is version 1"));
     }
 
     #[test]

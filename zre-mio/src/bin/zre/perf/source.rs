@@ -98,8 +98,7 @@ impl<'a> Source<'a> {
     /// The receivers may be any programs, so the end is when each says that it has read all. A node says that in answer to a
     /// PING, which it is sent when we leave.
     fn at_the_sender(&mut self) -> Result<(Rates, Option<u64>), End> {
-        let others = self.receivers.iter().filter(|peer| peer.role != Some(Role::Sink)).map(Peer::text);
-        let others = others.collect::<Vec<_>>().join(", ");
+        let others = list(self.receivers.iter().filter(|peer| peer.role != Some(Role::Sink)));
         complain(&format!(
             "no zre perf sink: {others}; so it is measured here, until all say that they have read all, and nobody knows \
              what their programs got"
@@ -108,7 +107,7 @@ impl<'a> Source<'a> {
         self.pour()?;
         self.watch.begin();
         while self.station.driver.engine().statistics().send_queues > 0 {
-            self.wait("take what is sent to them")?;
+            self.wait(Self::to_take)?;
         }
         let mut time = now() - begin;
         let left = now();
@@ -125,8 +124,8 @@ impl<'a> Source<'a> {
                 "not all have said within {seconds} s that they have read all: what is measured is how fast it went out"
             ));
         }
-        let messages = self.plan.count * self.receivers.len() as u64;
-        let octets = messages * self.plan.size as u64;
+        let messages = self.plan.count.saturating_mul(self.receivers.len() as u64);
+        let octets = messages.saturating_mul(self.plan.size as u64);
         Ok((Rates { messages, octets, time }, None))
     }
 
@@ -157,7 +156,7 @@ impl<'a> Source<'a> {
                 }
             }
             if self.full {
-                self.wait("take what is sent to them")?;
+                self.wait(Self::to_take)?;
             } else {
                 self.turn(Duration::ZERO)?;
             }
@@ -196,7 +195,7 @@ impl<'a> Source<'a> {
                 if self.had_room(sent)? {
                     break;
                 }
-                self.wait("take what is sent to them")?;
+                self.wait(Self::to_take)?;
             }
         }
         Ok(())
@@ -205,26 +204,29 @@ impl<'a> Source<'a> {
     /// Waits for all receivers to answer so.
     fn await_all(&mut self, verb: &str, is_it: impl Fn(&What) -> bool) -> Result<(), End> {
         self.watch.begin();
-        loop {
-            let missing = self.receivers.iter().filter(|peer| !self.answers.get(&peer.id).is_some_and(&is_it));
-            let missing: Vec<_> = missing.map(Peer::text).collect();
-            if missing.is_empty() {
-                return Ok(());
-            }
-            self.wait(&format!("go on: {} not yet {verb}", missing.join(", ")))?;
+        let lacks = |answers: &BTreeMap<PeerId, What>, peer: &Peer| !answers.get(&peer.id).is_some_and(&is_it);
+        while self.receivers.iter().any(|peer| lacks(&self.answers, peer)) {
+            self.wait(|source| {
+                let missing = source.receivers.iter().filter(|peer| lacks(&source.answers, peer));
+                format!("{} to have {verb}", list(missing))
+            })?;
         }
+        Ok(())
+    }
+
+    /// What is waited for while there is no room.
+    fn to_take(&self) -> String {
+        format!("{} to take what is sent", list(&self.receivers))
     }
 
     /// A turn that waits for something to happen, for as long as the receivers take something or answer now and then.
-    fn wait(&mut self, for_what: &str) -> Result<(), End> {
+    fn wait(&mut self, for_what: impl Fn(&Self) -> String) -> Result<(), End> {
         self.turn(self.watch.left())?;
         let waiting = self.station.driver.engine().statistics().send_queues;
         if self.watch.is_stuck(waiting) {
-            let seconds = self.watch.timeout.as_secs_f64();
-            let receivers = self.receivers.iter().map(Peer::text).collect::<Vec<_>>().join(", ");
+            let (seconds, for_what, how_far) = (self.watch.timeout.as_secs_f64(), for_what(self), self.how_far());
             return Err(End::Failed(format!(
-                "nothing has moved for {seconds} s, {}: waited for {receivers} to {for_what}; --timeout gives longer",
-                self.how_far()
+                "{how_far} nothing has moved for {seconds} s; waited for {for_what}; --timeout gives it longer"
             )));
         }
         Ok(())
@@ -295,6 +297,10 @@ impl<'a> Source<'a> {
         let noun = self.plan.way.noun(self.plan.count);
         format!("after {} of {} {noun}", count(self.sent), count(self.plan.count))
     }
+}
+
+fn list<'a>(peers: impl IntoIterator<Item = &'a Peer>) -> String {
+    peers.into_iter().map(Peer::text).collect::<Vec<_>>().join(", ")
 }
 
 /// What all receivers together had, in the time of the slowest.
