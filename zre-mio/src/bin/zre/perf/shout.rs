@@ -17,7 +17,7 @@ use std::process::ExitCode;
 /// They go out as fast as the slowest takes them. Where all in the group are zre perf sinks, each measures from just before the
 /// first to the last that arrives, and reports that and what was lost: messages count for each receiver that they reach, the
 /// time is that of the slowest. Where one is another program, it is measured from here, until the nodes of all say that they have
-/// read all; what is lost is not known then. This node is not in the group itself. Who joins later is not waited for.
+/// read all, for which they have 20 seconds; what is lost is not known then. This node is not in the group itself. Who joins later is not waited for.
 #[derive(Debug, Args)]
 #[command(
     after_help = EXAMPLES,

@@ -241,7 +241,7 @@ impl Run {
     }
 
     fn start(&mut self) {
-        self.from = Some(now());
+        self.from.get_or_insert_with(now);
         self.told = self.from;
     }
 
@@ -267,11 +267,11 @@ impl Run {
             return None;
         }
         self.look(time);
-        let told = self.told.replace(self.to?)?;
-        if self.to? < told + TELL {
-            self.told = Some(told);
+        let (now, told) = (self.to?, self.told?);
+        if now < told + TELL {
             return None;
         }
+        self.told = Some(now);
         Some(Note::new(&self.name, What::Progress(self.received)))
     }
 

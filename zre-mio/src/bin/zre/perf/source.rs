@@ -28,8 +28,8 @@ const BURST: usize = 256 << 10;
 const MESSAGE_COST: usize = 64;
 
 /// How long those who are no sinks may take in the end to say that they have read all. What lies in the sockets then may be
-/// more than slow programs read in ten seconds.
-pub(super) const CONFIRM: Duration = Duration::from_secs(30);
+/// more than slow programs read in ten seconds; but who says nothing for half a minute is given up.
+pub(super) const CONFIRM: Duration = Duration::from_secs(20);
 
 /// What is sent, and to whom.
 pub(super) struct Source<'a> {

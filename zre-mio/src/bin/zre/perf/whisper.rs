@@ -15,7 +15,7 @@ use std::process::ExitCode;
 ///
 /// They go out as fast as the peer takes them. Where it is a zre perf sink, it measures from just before the first to the last
 /// that arrives, and reports that and what was lost. Any other program is measured from here, until its node says that it has
-/// read all; what is lost is not known then. Without --to it is the first zre perf sink that is found.
+/// read all, for which it has 20 seconds; what is lost is not known then. Without --to it is the first zre perf sink that is found.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
