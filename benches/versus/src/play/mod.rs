@@ -1,0 +1,127 @@
+//! The half of the program that does the work: one process, one contestant, one role.
+//!
+//! Both roles are told by lines what to do, and `peers/` has the same in other languages:
+//!
+//! | to a receiver | it answers |
+//! |---|---|
+//! | (at its start) | `at PLACE`, where a sender finds it (of ZRE: how many it has to find); `met` once the sender is there |
+//! | `echo COUNT` | `ready`; sends so many messages back to whom they come from; `done` |
+//! | `sink COUNT SIZE` | `ready`; takes so many messages; `done NANOSECONDS`: when the last one came |
+//!
+//! | to a sender | it answers |
+//! |---|---|
+//! | (at its start, with the PLACE) | `met` once the receiver is there |
+//! | `ping COUNT SIZE` | sends one, waits until it is back, and so on; `took NANOSECONDS …` of each |
+//! | `stream COUNT SIZE` | sends so many as fast as it may; `sent NANOSECONDS`: when it began |
+//!
+//! The end of the input is the end of the process. Times are nanoseconds of the machine's clock.
+
+mod commands;
+mod driver;
+mod drivers;
+mod node;
+mod tcp;
+mod zeromq;
+mod zre;
+
+use crate::{cli::Role, contestant::Contestant, machine};
+use bytes::Bytes;
+use commands::Commands;
+
+/// Who takes messages.
+trait Receive {
+    /// The next line.
+    fn listen(&mut self) -> Option<String>;
+    /// Sends so many messages back.
+    fn echo(&mut self, count: usize);
+    /// Takes so many messages, of this size each.
+    fn sink(&mut self, count: usize, size: usize);
+}
+
+/// Who sends them.
+trait Send {
+    /// The next line.
+    fn listen(&mut self) -> Option<String>;
+    /// Sends a message and waits until it is back.
+    fn ping(&mut self, message: &Bytes);
+    /// Sends so many.
+    fn stream(&mut self, message: &Bytes, count: usize);
+}
+
+/// Plays a role until the end of the input.
+pub fn play(contestant: Contestant, role: Role, place: &str) {
+    match role {
+        Role::Receiver => receive(&mut *receiver(contestant)),
+        Role::Sender => send(&mut *sender(contestant, place)),
+    }
+}
+
+fn receiver(contestant: Contestant) -> Box<dyn Receive> {
+    match contestant {
+        Contestant::Tcp => Box::new(tcp::Receiver::start()),
+        Contestant::Zeromq => Box::new(zeromq::Receiver::start(zeromq::one_thread())),
+        Contestant::ZeromqThreads => Box::new(zeromq::Receiver::start(zeromq::threads())),
+        Contestant::Driver => Box::new(driver::Player::receivers(1)),
+        Contestant::Node => Box::new(node::Player::receivers(1)),
+        Contestant::Libzmq => unreachable!("a program of its own"),
+    }
+}
+
+fn sender(contestant: Contestant, place: &str) -> Box<dyn Send> {
+    match contestant {
+        Contestant::Tcp => Box::new(tcp::Sender::start(place)),
+        Contestant::Zeromq => Box::new(zeromq::Sender::start(zeromq::one_thread(), place)),
+        Contestant::ZeromqThreads => Box::new(zeromq::Sender::start(zeromq::threads(), place)),
+        Contestant::Driver => Box::new(driver::Player::sender(1)),
+        Contestant::Node => Box::new(node::Player::sender(1)),
+        Contestant::Libzmq => unreachable!("a program of its own"),
+    }
+}
+
+fn receive(receiver: &mut dyn Receive) {
+    while let Some(line) = receiver.listen() {
+        let mut words = line.split_whitespace();
+        match (words.next(), number(words.next()), number(words.next())) {
+            (Some("echo"), Some(count), _) => {
+                println!("ready");
+                receiver.echo(count);
+                println!("done");
+            }
+            (Some("sink"), Some(count), Some(size)) => {
+                println!("ready");
+                receiver.sink(count, size);
+                println!("done {}", machine::now());
+            }
+            _ => panic!("{line:?} is nothing that a receiver does"),
+        }
+    }
+}
+
+fn send(sender: &mut dyn Send) {
+    while let Some(line) = sender.listen() {
+        let mut words = line.split_whitespace();
+        match (words.next(), number(words.next()), number(words.next())) {
+            (Some("ping"), Some(count), Some(size)) => {
+                let message = Bytes::from(vec![b'x'; size]);
+                let mut took = String::from("took");
+                for _ in 0..count {
+                    let begin = machine::now();
+                    sender.ping(&message);
+                    took.push_str(&format!(" {}", machine::now() - begin));
+                }
+                println!("{took}");
+            }
+            (Some("stream"), Some(count), Some(size)) => {
+                let message = Bytes::from(vec![b'x'; size]);
+                let begin = machine::now();
+                sender.stream(&message, count);
+                println!("sent {begin}");
+            }
+            _ => panic!("{line:?} is nothing that a sender does"),
+        }
+    }
+}
+
+fn number(word: Option<&str>) -> Option<usize> {
+    word?.parse().ok()
+}

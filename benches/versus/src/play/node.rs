@@ -1,0 +1,80 @@
+//! `zre_mio::Node`: nodes of ours, each on a thread of its own.
+
+use super::{Commands, Receive, Send, zre};
+use bytes::Bytes;
+use zre_mio::{Event, Node, PeerId};
+
+/// A sender, or all receivers.
+pub struct Player {
+    commands: Commands,
+    nodes: Vec<Node>,
+    peers: Vec<PeerId>,
+}
+
+impl Player {
+    /// So many receivers, once the sender has met them.
+    pub fn receivers(count: usize) -> Self {
+        let nodes: Vec<Node> = (0..count).map(|_| zre::receiver().start().expect("a node")).collect();
+        println!("at {count}");
+        for node in &nodes {
+            while !zre::is_sender(&node.recv().expect("it runs")) {}
+        }
+        println!("met");
+        Self { commands: Commands::new(), nodes, peers: Vec::new() }
+    }
+
+    /// The sender, once it has met so many receivers.
+    pub fn sender(receivers: usize) -> Self {
+        let node = zre::sender().start().expect("a node");
+        let mut peers = Vec::new();
+        while peers.len() < receivers {
+            // JOIN comes after ENTER.
+            if let Event::Join { peer, .. } = node.recv().expect("it runs") {
+                peers.push(peer);
+            }
+        }
+        println!("met");
+        Self { commands: Commands::new(), nodes: vec![node], peers }
+    }
+}
+
+impl Receive for Player {
+    fn listen(&mut self) -> Option<String> {
+        self.commands.wait()
+    }
+
+    fn echo(&mut self, count: usize) {
+        let node = &self.nodes[0];
+        let mut left = count;
+        while left > 0 {
+            if let Event::Whisper { peer, content, .. } = node.recv().expect("it runs") {
+                node.whisper(peer, content).expect("the sender is there");
+                left -= 1;
+            }
+        }
+    }
+
+    fn sink(&mut self, count: usize, _: usize) {
+        let mut left = count;
+        while left > 0 {
+            left -= usize::from(zre::is_message(&self.nodes[0].recv().expect("it runs")));
+        }
+    }
+}
+
+impl Send for Player {
+    fn listen(&mut self) -> Option<String> {
+        self.commands.wait()
+    }
+
+    fn ping(&mut self, message: &Bytes) {
+        self.nodes[0].whisper(self.peers[0], message.clone()).expect("the receiver is there");
+        while !zre::is_message(&self.nodes[0].recv().expect("it runs")) {}
+    }
+
+    fn stream(&mut self, message: &Bytes, count: usize) {
+        for _ in 0..count {
+            self.nodes[0].whisper(self.peers[0], message.clone()).expect("the receiver is there");
+        }
+    }
+}

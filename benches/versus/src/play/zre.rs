@@ -1,0 +1,39 @@
+//! What all nodes of ours are started with.
+
+use crate::namespace::INTERFACE;
+use zre_mio::{Builder, Event, Node, SendError};
+
+/// The group of the receivers.
+pub const GROUP: &str = "versus";
+
+/// The name of the node that sends.
+const SENDER: &str = "sender";
+
+/// The node that sends.
+pub fn sender() -> Builder {
+    Node::builder(SENDER).interface(INTERFACE)
+}
+
+/// A node that receives.
+pub fn receiver() -> Builder {
+    Node::builder("receiver").interface(INTERFACE).group(GROUP)
+}
+
+/// Whether the event tells that the sender is there.
+pub fn is_sender(event: &Event) -> bool {
+    matches!(event, Event::Enter { name, .. } if **name == *SENDER)
+}
+
+/// Whether the event is a message.
+pub fn is_message(event: &Event) -> bool {
+    matches!(event, Event::Whisper { .. } | Event::Shout { .. })
+}
+
+/// Whether there was room for a message.
+pub fn had_room<T>(sent: Result<T, SendError>) -> bool {
+    match sent {
+        Ok(_) => true,
+        Err(SendError::Full { .. }) => false,
+        Err(error) => panic!("{error}"),
+    }
+}

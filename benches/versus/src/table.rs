@@ -1,0 +1,116 @@
+//! Tables for people.
+
+use crate::{
+    contestant::Contestant,
+    results::{Metric, Results},
+    stats::Spread,
+    work::Work,
+};
+
+/// What others are compared with.
+const YARDSTICKS: [(&str, &[Contestant]); 3] = [
+    ("tcp", &[Contestant::Tcp]),
+    ("libzmq", &[Contestant::Libzmq]),
+    // The faster of the two.
+    ("zeromq", &[Contestant::Zeromq, Contestant::ZeromqThreads]),
+];
+
+/// How a work is shown.
+struct Layout {
+    title: &'static str,
+    /// What counts: with its spread, and beside the yardsticks.
+    main: Metric,
+    less_is_better: bool,
+    others: &'static [Metric],
+}
+
+fn layout(work: Work) -> Layout {
+    match work {
+        Work::Rtt => Layout {
+            title: "round trip, µs",
+            main: "p50",
+            less_is_better: true,
+            others: &["p99", "p99.9", "round trips", "sender's CPU", "receiver's CPU"],
+        },
+        Work::OneWay => Layout {
+            title: "one way, messages/s",
+            main: "rate",
+            less_is_better: false,
+            others: &["MB/s", "messages", "sender's CPU", "receiver's CPU"],
+        },
+    }
+}
+
+/// A table of a work: a block of lines for each case.
+pub fn table(work: Work, results: &Results) -> String {
+    let layout = layout(work);
+    let mut head = vec![format!("{work}: {}", layout.title), layout.main.into(), "(min..max)".into()];
+    head.extend(YARDSTICKS.map(|(name, _)| format!("x {name}")));
+    head.extend(layout.others.iter().map(|metric| (*metric).into()));
+    let mut lines = vec![head];
+    for case in results.cases(work) {
+        for contestant in results.contestants(work, case) {
+            let spread = |metric| results.spread(work, case, contestant, metric);
+            let Some(main) = spread(layout.main) else { continue };
+            let mut line = vec![format!("{case}  {contestant}"), number(main.median)];
+            line.push(format!("({}..{})", number(main.min), number(main.max)));
+            for (_, yardstick) in YARDSTICKS {
+                let beside = beside(results, work, case, &layout, yardstick);
+                line.push(beside.map_or_else(String::new, |beside| format!("{:.2}", main.median / beside)));
+            }
+            line.extend(
+                layout.others.iter().map(|metric| spread(metric).map_or_else(String::new, |it| number(it.median))),
+            );
+            lines.push(line);
+        }
+    }
+    align(&lines)
+}
+
+/// What a yardstick comes to.
+fn beside(results: &Results, work: Work, case: &str, layout: &Layout, yardstick: &[Contestant]) -> Option<f64> {
+    let medians = yardstick.iter().filter_map(|one| results.spread(work, case, *one, layout.main));
+    let medians = medians.map(|spread: Spread| spread.median);
+    if layout.less_is_better { medians.min_by(f64::total_cmp) } else { medians.max_by(f64::total_cmp) }
+}
+
+/// With about three digits.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        big if big >= 10_000.0 => thousands(value.round() as i64),
+        big if big >= 100.0 => format!("{value:.0}"),
+        big if big >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+fn thousands(value: i64) -> String {
+    let digits = value.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 && digit.is_ascii_digit() {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Columns of one width each: the first to the left, the others to the right.
+pub fn align(lines: &[Vec<String>]) -> String {
+    let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for line in lines {
+        for (column, cell) in line.iter().enumerate() {
+            let width = widths[column];
+            out += &if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") };
+        }
+        out.truncate(out.trim_end().len());
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,50 @@
+//! What is measured, one file each.
+
+mod one_way;
+mod rtt;
+
+use crate::{contestant::Contestant, install::Installed, results::Results};
+use clap::ValueEnum;
+use std::{fmt, time::Duration};
+
+/// A kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Work {
+    /// Round trip of 32 octets.
+    Rtt,
+    /// Messages one way, of several sizes.
+    OneWay,
+}
+
+/// How a run is to be.
+#[derive(Debug)]
+pub struct Settings {
+    pub installed: Installed,
+    /// How long one figure is measured, about.
+    pub time: Duration,
+    /// Shortly, that everything is run once.
+    pub quick: bool,
+}
+
+impl Work {
+    /// Whether a contestant can do it.
+    pub fn is_for(self, _contestant: Contestant) -> bool {
+        match self {
+            Self::Rtt | Self::OneWay => true,
+        }
+    }
+
+    /// Lets a contestant do it once.
+    pub fn measure(self, contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
+        match self {
+            Self::Rtt => rtt::measure(contestant, settings, results),
+            Self::OneWay => one_way::measure(contestant, settings, results),
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("all have names").get_name())
+    }
+}
