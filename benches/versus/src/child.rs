@@ -64,14 +64,25 @@ impl Child {
         words.iter().map(number).collect()
     }
 
+    /// The same where one number follows.
+    pub fn hear_number(&mut self, word: &str) -> Result<f64, String> {
+        let numbers = self.hear_numbers(word)?;
+        numbers.first().copied().ok_or_else(|| format!("{}: no number after {word:?}", self.label))
+    }
+
     /// The seconds of processor time that it has had.
     pub fn cpu(&self) -> f64 {
         machine::cpu(self.process.id()).unwrap_or_default()
     }
 
-    /// Its number.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+    /// The octets of memory that it holds.
+    pub fn memory(&self) -> f64 {
+        machine::memory(self.process.id()).unwrap_or_default()
+    }
+
+    /// How many descriptors it has.
+    pub fn descriptors(&self) -> f64 {
+        machine::descriptors(self.process.id()).unwrap_or_default()
     }
 }
 

@@ -26,6 +26,10 @@ pub struct Cli {
     #[arg(long)]
     pub quick: bool,
 
+    /// Clusters of other programs as large as of ours: a process for each node, which takes much memory.
+    #[arg(long)]
+    pub full: bool,
+
     #[command(subcommand)]
     pub hidden: Option<Hidden>,
 }
@@ -45,4 +49,6 @@ pub enum Role {
     Receiver,
     /// Sends them.
     Sender,
+    /// Has nodes that only meet.
+    Cluster,
 }

@@ -27,6 +27,11 @@ impl Contestant {
         matches!(self, Self::Driver | Self::Node)
     }
 
+    /// Whether its programs are ZRE nodes.
+    pub fn is_zre(self) -> bool {
+        self.is_ours()
+    }
+
     /// Why it cannot take part, and what to do about it.
     pub fn is_missing(self, installed: &Installed) -> Option<&'static str> {
         match self {
@@ -42,6 +47,7 @@ impl Contestant {
         let role_name = match role {
             Role::Receiver => "receiver",
             Role::Sender => "sender",
+            Role::Cluster => "cluster",
         };
         let mut command = match self {
             Self::Libzmq => Command::new(installed.libzmq.as_ref().ok_or("libzmq is not here")?),

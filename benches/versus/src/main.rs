@@ -55,6 +55,7 @@ fn compare(cli: &Cli) -> ExitCode {
         installed: Installed::find(),
         time: Duration::from_millis(if cli.quick { 30 } else { 500 }),
         quick: cli.quick,
+        full: cli.full,
     };
     let repeats = if cli.quick { 1 } else { cli.repeats };
     let works = if cli.work.is_empty() { Work::value_variants() } else { &cli.work };

@@ -37,8 +37,8 @@ impl Pair {
         self.receiver.say(&format!("sink {count} {size}"))?;
         self.receiver.hear("ready")?;
         self.sender.say(&format!("stream {count} {size}"))?;
-        let begin = one(self.sender.hear_numbers("sent")?)?;
-        let end = one(self.receiver.hear_numbers("done")?)?;
+        let begin = self.sender.hear_number("sent")?;
+        let end = self.receiver.hear_number("done")?;
         Ok((end - begin) / 1e9)
     }
 
@@ -48,8 +48,4 @@ impl Pair {
         let done = work(self)?;
         Ok((done, [self.sender.cpu() - before[0], self.receiver.cpu() - before[1]]))
     }
-}
-
-fn one(numbers: Vec<f64>) -> Result<f64, String> {
-    numbers.first().copied().ok_or_else(|| "a time is missing".into())
 }

@@ -38,6 +38,21 @@ fn layout(work: Work) -> Layout {
             less_is_better: false,
             others: &["MB/s", "messages", "sender's CPU", "receiver's CPU"],
         },
+        Work::Discovery => {
+            Layout { title: "until both have met, ms", main: "p50", less_is_better: true, others: &["max", "starts"] }
+        }
+        Work::Mesh => Layout {
+            title: "until all have met, ms",
+            main: "ms",
+            less_is_better: true,
+            others: &["processes", "CPU s", "MB"],
+        },
+        Work::Idle => Layout {
+            title: "all together, % of a core",
+            main: "CPU %",
+            less_is_better: true,
+            others: &["KiB a peer", "descriptors a peer", "MB in all"],
+        },
     }
 }
 
@@ -45,7 +60,8 @@ fn layout(work: Work) -> Layout {
 pub fn table(work: Work, results: &Results) -> String {
     let layout = layout(work);
     let mut head = vec![format!("{work}: {}", layout.title), layout.main.into(), "(min..max)".into()];
-    head.extend(YARDSTICKS.map(|(name, _)| format!("x {name}")));
+    let yardsticks = YARDSTICKS.iter().filter(|(_, one)| one.iter().any(|one| work.is_for(*one)));
+    head.extend(yardsticks.clone().map(|(name, _)| format!("x {name}")));
     head.extend(layout.others.iter().map(|metric| (*metric).into()));
     let mut lines = vec![head];
     for case in results.cases(work) {
@@ -54,7 +70,7 @@ pub fn table(work: Work, results: &Results) -> String {
             let Some(main) = spread(layout.main) else { continue };
             let mut line = vec![format!("{case}  {contestant}"), number(main.median)];
             line.push(format!("({}..{})", number(main.min), number(main.max)));
-            for (_, yardstick) in YARDSTICKS {
+            for (_, yardstick) in yardsticks.clone() {
                 let beside = beside(results, work, case, &layout, yardstick);
                 line.push(beside.map_or_else(String::new, |beside| format!("{:.2}", main.median / beside)));
             }
@@ -77,6 +93,7 @@ fn beside(results: &Results, work: Work, case: &str, layout: &Layout, yardstick:
 /// With about three digits.
 pub fn number(value: f64) -> String {
     match value.abs() {
+        small if small < 1e4 && small.fract() == 0.0 => value.to_string(),
         big if big >= 10_000.0 => thousands(value.round() as i64),
         big if big >= 100.0 => format!("{value:.0}"),
         big if big >= 10.0 => format!("{value:.1}"),
@@ -88,7 +105,7 @@ fn thousands(value: i64) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 && digit.is_ascii_digit() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) && digit.is_ascii_digit() {
             out.push(' ');
         }
         out.push(digit);

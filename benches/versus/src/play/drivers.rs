@@ -38,6 +38,12 @@ impl Drivers {
         &mut self.all
     }
 
+    /// Forgets all nodes, which have stopped.
+    pub fn clear(&mut self) {
+        self.all.clear();
+        self.told.clear();
+    }
+
     /// Waits until there is something to do, for no longer than that where a limit is given, and does it.
     pub fn turn(&mut self, limit: Option<Duration>, mut heard: impl FnMut(usize, &mut Driver, Event)) {
         let timeout = self.all.iter().filter_map(Driver::timeout).chain(limit).min();
@@ -61,7 +67,7 @@ impl Drivers {
         }
     }
 
-    /// The next line, if there is one; else goes on.
+    /// The next line, if there is one.
     pub fn look(&self) -> Result<String, TryRecvError> {
         self.commands.look()
     }

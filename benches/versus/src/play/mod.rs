@@ -14,8 +14,16 @@
 //! | `ping COUNT SIZE` | sends one, waits until it is back, and so on; `took NANOSECONDS …` of each |
 //! | `stream COUNT SIZE` | sends so many as fast as it may; `sent NANOSECONDS`: when it began |
 //!
+//! | to one with nodes that only meet | it answers |
+//! |---|---|
+//! | (at its start) | `ready` |
+//! | `start COUNT` | `begun NANOSECONDS`, and starts so many nodes |
+//! | `await COUNT` | once each node has so many peers, `whole NANOSECONDS`: since when |
+//! | `stop` | stops all nodes; `stopped` |
+//!
 //! The end of the input is the end of the process. Times are nanoseconds of the machine's clock.
 
+mod cluster;
 mod commands;
 mod driver;
 mod drivers;
@@ -53,6 +61,11 @@ pub fn play(contestant: Contestant, role: Role, place: &str) {
     match role {
         Role::Receiver => receive(&mut *receiver(contestant)),
         Role::Sender => send(&mut *sender(contestant, place)),
+        Role::Cluster => match contestant {
+            Contestant::Driver => cluster::driver::play(),
+            Contestant::Node => cluster::node::play(),
+            _ => unreachable!("it has no nodes here"),
+        },
     }
 }
 

@@ -19,6 +19,11 @@ pub fn receiver() -> Builder {
     Node::builder("receiver").interface(INTERFACE).group(GROUP)
 }
 
+/// A node that only meets others.
+pub fn peer() -> Builder {
+    Node::anonymous().interface(INTERFACE)
+}
+
 /// Whether the event tells that the sender is there.
 pub fn is_sender(event: &Event) -> bool {
     matches!(event, Event::Enter { name, .. } if **name == *SENDER)

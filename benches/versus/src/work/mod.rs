@@ -1,5 +1,9 @@
 //! What is measured, one file each.
 
+mod cluster;
+mod discovery;
+mod idle;
+mod mesh;
 mod one_way;
 mod rtt;
 
@@ -14,6 +18,12 @@ pub enum Work {
     Rtt,
     /// Messages one way, of several sizes.
     OneWay,
+    /// From the start of a node until it has met another.
+    Discovery,
+    /// From the start of many nodes until all have met.
+    Mesh,
+    /// What nodes cost that say nothing.
+    Idle,
 }
 
 /// How a run is to be.
@@ -24,13 +34,17 @@ pub struct Settings {
     pub time: Duration,
     /// Shortly, that everything is run once.
     pub quick: bool,
+    /// Large clusters of all.
+    pub full: bool,
 }
 
 impl Work {
     /// Whether a contestant can do it.
-    pub fn is_for(self, _contestant: Contestant) -> bool {
+    pub fn is_for(self, contestant: Contestant) -> bool {
         match self {
             Self::Rtt | Self::OneWay => true,
+            Self::Discovery | Self::Mesh => contestant.is_zre(),
+            Self::Idle => contestant.is_ours(),
         }
     }
 
@@ -39,6 +53,9 @@ impl Work {
         match self {
             Self::Rtt => rtt::measure(contestant, settings, results),
             Self::OneWay => one_way::measure(contestant, settings, results),
+            Self::Discovery => discovery::measure(contestant, settings, results),
+            Self::Mesh => mesh::measure(contestant, settings, results),
+            Self::Idle => idle::measure(contestant, settings, results),
         }
     }
 }

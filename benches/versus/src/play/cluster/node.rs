@@ -1,0 +1,63 @@
+//! Nodes that meet, as `Node`s, each with a thread of the caller's that takes its events.
+
+use super::{Order, Present};
+use crate::{
+    machine,
+    play::{Commands, zre},
+};
+use std::{
+    mem,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+};
+use zre_mio::Node;
+
+/// What the threads tell.
+#[derive(Default)]
+struct Told {
+    present: Mutex<Present>,
+    changed: Condvar,
+}
+
+/// Plays until the end of the input.
+pub fn play() {
+    let commands = Commands::new();
+    let told = Arc::new(Told::default());
+    let mut nodes = Vec::new();
+    println!("ready");
+    while let Some(line) = commands.wait() {
+        match Order::parse(&line) {
+            Order::Start(count) => {
+                println!("begun {}", machine::now());
+                nodes.extend((0..count).map(|_| start(&told)));
+            }
+            Order::Await(peers) => {
+                let present = told.present.lock().expect("nobody panics");
+                let is_not = |present: &mut Present| present.whole(peers).is_none();
+                let present = told.changed.wait_while(present, is_not).expect("nobody panics");
+                println!("whole {}", present.last);
+            }
+            Order::Stop => {
+                for (node, takes) in mem::take(&mut nodes) {
+                    node.stop();
+                    takes.join().expect("it ends with its node");
+                }
+                *told.present.lock().expect("nobody panics") = Present::default();
+                println!("stopped");
+            }
+        }
+    }
+}
+
+fn start(told: &Arc<Told>) -> (Node, thread::JoinHandle<()>) {
+    let number = told.present.lock().expect("nobody panics").add();
+    let node = zre::peer().start().expect("a node");
+    let (taken, told) = (node.clone(), told.clone());
+    let takes = thread::spawn(move || {
+        for event in taken.events() {
+            told.present.lock().expect("nobody panics").note(number, &event);
+            told.changed.notify_one();
+        }
+    });
+    (node, takes)
+}
