@@ -66,8 +66,9 @@ impl Child {
 
     /// The same where one number follows.
     pub fn hear_number(&mut self, word: &str) -> Result<f64, String> {
-        let numbers = self.hear_numbers(word)?;
-        numbers.first().copied().ok_or_else(|| format!("{}: no number after {word:?}", self.label))
+        let words = self.hear(word)?;
+        let number = words.first().and_then(|word| word.parse().ok());
+        number.ok_or_else(|| format!("{}: no number after {word:?}", self.label))
     }
 
     /// The seconds of processor time that it has had.

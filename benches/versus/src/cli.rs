@@ -51,4 +51,6 @@ pub enum Role {
     Sender,
     /// Has nodes that only meet.
     Cluster,
+    /// Has nodes that look for one node and say nothing to it.
+    Idle,
 }

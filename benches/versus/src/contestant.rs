@@ -48,6 +48,7 @@ impl Contestant {
             Role::Receiver => "receiver",
             Role::Sender => "sender",
             Role::Cluster => "cluster",
+            Role::Idle => "idle",
         };
         let mut command = match self {
             Self::Libzmq => Command::new(installed.libzmq.as_ref().ok_or("libzmq is not here")?),

@@ -7,6 +7,8 @@ use crate::{child::Child, cli::Role, contestant::Contestant, install::Installed}
 pub struct Pair {
     pub receiver: Child,
     pub sender: Child,
+    /// Where the sender can be met by others, if it is a ZRE node.
+    pub senders_place: String,
 }
 
 impl Pair {
@@ -17,9 +19,9 @@ impl Pair {
         let place = receiver.hear("at")?;
         let command = contestant.command(installed, Role::Sender, place.first().map_or("", String::as_str))?;
         let mut sender = Child::start(format!("{contestant}, sender"), command)?;
-        sender.hear("met")?;
+        let senders_place = sender.hear("met")?.pop().unwrap_or_default();
         receiver.hear("met")?;
-        Ok(Self { receiver, sender })
+        Ok(Self { receiver, sender, senders_place })
     }
 
     /// So many round trips, one after the other, in microseconds.
@@ -32,11 +34,12 @@ impl Pair {
         Ok(took.into_iter().map(|nanoseconds| nanoseconds / 1e3).collect())
     }
 
-    /// The seconds that so many messages take one way, from before the first is sent until the last has come.
-    pub fn stream(&mut self, count: usize, size: usize) -> Result<f64, String> {
+    /// The seconds that so many messages take one way (`stream`) or to a group (`shout`), from before the first is sent
+    /// until the last has come.
+    pub fn send(&mut self, verb: &str, count: usize, size: usize) -> Result<f64, String> {
         self.receiver.say(&format!("sink {count} {size}"))?;
         self.receiver.hear("ready")?;
-        self.sender.say(&format!("stream {count} {size}"))?;
+        self.sender.say(&format!("{verb} {count} {size}"))?;
         let begin = self.sender.hear_number("sent")?;
         let end = self.receiver.hear_number("done")?;
         Ok((end - begin) / 1e9)

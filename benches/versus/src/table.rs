@@ -16,49 +16,39 @@ const YARDSTICKS: [(&str, &[Contestant]); 3] = [
 ];
 
 /// How a work is shown.
-struct Layout {
-    title: &'static str,
+pub struct Layout {
+    pub title: &'static str,
     /// What counts: with its spread, and beside the yardsticks.
-    main: Metric,
-    less_is_better: bool,
+    pub main: Metric,
     others: &'static [Metric],
 }
 
-fn layout(work: Work) -> Layout {
-    match work {
-        Work::Rtt => Layout {
-            title: "round trip, µs",
-            main: "p50",
-            less_is_better: true,
-            others: &["p99", "p99.9", "round trips", "sender's CPU", "receiver's CPU"],
-        },
-        Work::OneWay => Layout {
-            title: "one way, messages/s",
-            main: "rate",
-            less_is_better: false,
-            others: &["MB/s", "messages", "sender's CPU", "receiver's CPU"],
-        },
-        Work::Discovery => {
-            Layout { title: "until both have met, ms", main: "p50", less_is_better: true, others: &["max", "starts"] }
-        }
-        Work::Mesh => Layout {
-            title: "until all have met, ms",
-            main: "ms",
-            less_is_better: true,
-            others: &["processes", "CPU s", "MB"],
-        },
-        Work::Idle => Layout {
-            title: "all together, % of a core",
-            main: "CPU %",
-            less_is_better: true,
-            others: &["KiB a peer", "descriptors a peer", "MB in all"],
-        },
+impl Layout {
+    pub fn of(work: Work) -> Self {
+        let (title, main, others): (_, _, &[_]) = match work {
+            Work::Rtt => ("round trip, µs", "p50", &["p99", "p99.9", "round trips", "sender's CPU", "receiver's CPU"]),
+            Work::OneWay => ("one way, messages/s", "rate", &["MB/s", "messages", "sender's CPU", "receiver's CPU"]),
+            Work::Shout => (
+                "deliveries/s (libzmq: one way to one)",
+                "rate",
+                &["sender's µs", "whisperer's µs", "whispered", "sender's CPU", "receivers' CPU"],
+            ),
+            Work::Discovery => ("until both have met, ms", "p50", &["max", "starts"]),
+            Work::Mesh => ("until all have met, ms", "ms", &["processes", "CPU s", "MB"]),
+            Work::Idle => ("all together, % of a core", "CPU %", &["KiB a peer", "descriptors a peer", "MB in all"]),
+            Work::Peers => (
+                "memory, KiB a peer",
+                "KiB a peer",
+                &["descriptors a peer", "rate", "rate alone", "rate x", "rtt p50", "rtt alone", "rtt x"],
+            ),
+        };
+        Self { title, main, others }
     }
 }
 
 /// A table of a work: a block of lines for each case.
 pub fn table(work: Work, results: &Results) -> String {
-    let layout = layout(work);
+    let layout = Layout::of(work);
     let mut head = vec![format!("{work}: {}", layout.title), layout.main.into(), "(min..max)".into()];
     let yardsticks = YARDSTICKS.iter().filter(|(_, one)| one.iter().any(|one| work.is_for(*one)));
     head.extend(yardsticks.clone().map(|(name, _)| format!("x {name}")));
@@ -71,7 +61,7 @@ pub fn table(work: Work, results: &Results) -> String {
             let mut line = vec![format!("{case}  {contestant}"), number(main.median)];
             line.push(format!("({}..{})", number(main.min), number(main.max)));
             for (_, yardstick) in yardsticks.clone() {
-                let beside = beside(results, work, case, &layout, yardstick);
+                let beside = beside(results, work, case, layout.main, yardstick);
                 line.push(beside.map_or_else(String::new, |beside| format!("{:.2}", main.median / beside)));
             }
             line.extend(
@@ -84,10 +74,10 @@ pub fn table(work: Work, results: &Results) -> String {
 }
 
 /// What a yardstick comes to.
-fn beside(results: &Results, work: Work, case: &str, layout: &Layout, yardstick: &[Contestant]) -> Option<f64> {
-    let medians = yardstick.iter().filter_map(|one| results.spread(work, case, *one, layout.main));
+fn beside(results: &Results, work: Work, case: &str, main: Metric, yardstick: &[Contestant]) -> Option<f64> {
+    let medians = yardstick.iter().filter_map(|one| results.spread(work, case, *one, main));
     let medians = medians.map(|spread: Spread| spread.median);
-    if layout.less_is_better { medians.min_by(f64::total_cmp) } else { medians.max_by(f64::total_cmp) }
+    if work == Work::Rtt { medians.min_by(f64::total_cmp) } else { medians.max_by(f64::total_cmp) }
 }
 
 /// With about three digits.

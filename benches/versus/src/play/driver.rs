@@ -3,7 +3,7 @@
 use super::{Receive, Send, drivers::Drivers, zre};
 use bytes::Bytes;
 use std::time::Duration;
-use zre_mio::{Event, PeerId};
+use zre_mio::{Driver, Event, PeerId};
 
 /// What is sent between two turns: so many messages, and so many octets.
 const BATCH: usize = 256;
@@ -12,6 +12,7 @@ const BATCH_OCTETS: usize = 1 << 20;
 /// A sender, or all receivers.
 pub struct Player {
     drivers: Drivers,
+    /// Whom the sender sends to.
     peers: Vec<PeerId>,
 }
 
@@ -25,8 +26,7 @@ impl Player {
         while met < count {
             drivers.turn(None, |_, _, event| met += usize::from(zre::is_sender(&event)));
         }
-        println!("met");
-        Self { drivers, peers: Vec::new() }
+        Self { drivers, peers: Vec::new() }.met()
     }
 
     /// The sender, once it has met so many receivers.
@@ -42,8 +42,34 @@ impl Player {
                 }
             });
         }
-        println!("met");
-        Self { drivers, peers }
+        Self { drivers, peers }.met()
+    }
+
+    fn met(mut self) -> Self {
+        let endpoint = self.drivers.node(0).engine().endpoint().expect("a mailbox");
+        println!("met {endpoint}");
+        self
+    }
+
+    /// Sends so many messages of this size, by a call that says whether there was room for it.
+    fn send(&mut self, count: usize, size: usize, send: impl Fn(&mut Driver, usize) -> bool) {
+        let batch = (BATCH_OCTETS / size).clamp(1, BATCH);
+        let mut sent = 0;
+        while sent < count {
+            let end = count.min(sent + batch);
+            let driver = self.drivers.node(0);
+            while sent < end && send(driver, sent) {
+                sent += 1;
+            }
+            let mut waits = sent < end;
+            if waits {
+                while waits {
+                    self.drivers.turn(None, |_, _, event| waits &= !matches!(event, Event::Room { .. }));
+                }
+            } else {
+                self.drivers.turn(Some(Duration::ZERO), |_, _, _| ());
+            }
+        }
     }
 }
 
@@ -65,7 +91,7 @@ impl Receive for Player {
     }
 
     fn sink(&mut self, count: usize, _: usize) {
-        let mut left = count;
+        let mut left = count * self.drivers.len();
         while left > 0 {
             self.drivers.turn(None, |_, _, event| left -= usize::from(zre::is_message(&event)));
         }
@@ -78,7 +104,7 @@ impl Send for Player {
     }
 
     fn ping(&mut self, message: &Bytes) {
-        self.drivers.all()[0].whisper(self.peers[0], message.clone()).expect("the receiver is there");
+        self.drivers.node(0).whisper(self.peers[0], message.clone()).expect("the receiver is there");
         let mut back = false;
         while !back {
             self.drivers.turn(None, |_, _, event| back |= zre::is_message(&event));
@@ -86,28 +112,14 @@ impl Send for Player {
     }
 
     fn stream(&mut self, message: &Bytes, count: usize) {
-        let batch = (BATCH_OCTETS / message.len()).clamp(1, BATCH);
-        let mut left = count;
-        while left > 0 {
-            let some = left.min(batch);
-            let driver = &mut self.drivers.all()[0];
-            let peer = self.peers[0];
-            let sent = (0..some).take_while(|_| zre::had_room(driver.whisper(peer, message.clone()))).count();
-            left -= sent;
-            if sent == some {
-                self.drivers.turn(Some(Duration::ZERO), |_, _, _| ());
-            } else {
-                self.wait_for_room();
-            }
-        }
+        let peers = self.peers.clone();
+        self.send(count * peers.len(), message.len(), |driver, sent| {
+            zre::had_room(driver.whisper(peers[sent % peers.len()], message.clone()))
+        });
     }
-}
 
-impl Player {
-    fn wait_for_room(&mut self) {
-        let mut room = false;
-        while !room {
-            self.drivers.turn(None, |_, _, event| room |= matches!(event, Event::Room { .. }));
-        }
+    fn shout(&mut self, message: &Bytes, count: usize) {
+        let octets = message.len() * self.peers.len();
+        self.send(count, octets, |driver, _| zre::had_room(driver.shout(zre::GROUP, message.clone())));
     }
 }

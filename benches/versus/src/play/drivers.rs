@@ -2,7 +2,11 @@
 
 use super::Commands;
 use mio::{Events, Poll, Token, Waker};
-use std::{io::ErrorKind, sync::mpsc::TryRecvError, time::Duration};
+use std::{
+    io::ErrorKind,
+    sync::mpsc::TryRecvError,
+    time::{Duration, Instant},
+};
 use zre_mio::{Builder, Driver, Event};
 
 /// The token of the lines; those of the drivers come one after the other from 0 on.
@@ -13,9 +17,16 @@ pub struct Drivers {
     poll: Poll,
     events: Events,
     commands: Commands,
-    all: Vec<Driver>,
-    /// Which of them the poll has told something.
-    told: Vec<bool>,
+    all: Vec<Seat>,
+}
+
+/// A driver, and what is known of it, so that those that have nothing to do cost nothing.
+struct Seat {
+    driver: Driver,
+    /// When it wants its next turn.
+    deadline: Option<Instant>,
+    /// Something was done with it: it may have events, and another deadline.
+    touched: bool,
 }
 
 impl Drivers {
@@ -23,47 +34,65 @@ impl Drivers {
         let poll = Poll::new().expect("a poll");
         let waker = Waker::new(poll.registry(), LINES).expect("a waker");
         let commands = Commands::telling(move || waker.wake().expect("the poll is there"));
-        Self { poll, events: Events::with_capacity(256), commands, all: Vec::new(), told: Vec::new() }
+        Self { poll, events: Events::with_capacity(256), commands, all: Vec::new() }
     }
 
     /// One node more.
     pub fn start(&mut self, builder: Builder) {
         let base = Token(self.all.len() * Driver::TOKENS);
-        self.all.push(builder.driver(self.poll.registry(), base).expect("a node"));
-        self.told.push(false);
+        let driver = builder.driver(self.poll.registry(), base).expect("a node");
+        self.all.push(Seat { driver, deadline: None, touched: true });
     }
 
-    /// All nodes, in the order in which they were started.
-    pub fn all(&mut self) -> &mut [Driver] {
-        &mut self.all
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
     }
 
-    /// Forgets all nodes, which have stopped.
-    pub fn clear(&mut self) {
+    /// One of the nodes, in the order in which they were started.
+    pub fn node(&mut self, index: usize) -> &mut Driver {
+        let seat = &mut self.all[index];
+        seat.touched = true;
+        &mut seat.driver
+    }
+
+    /// Stops all nodes and forgets them.
+    pub fn stop(&mut self) {
+        (0..self.len()).for_each(|index| self.node(index).stop());
+        while !self.all.iter().all(|seat| seat.driver.is_stopped()) {
+            self.turn(None, |_, _, _| ());
+        }
         self.all.clear();
-        self.told.clear();
     }
 
     /// Waits until there is something to do, for no longer than that where a limit is given, and does it.
     pub fn turn(&mut self, limit: Option<Duration>, mut heard: impl FnMut(usize, &mut Driver, Event)) {
-        let timeout = self.all.iter().filter_map(Driver::timeout).chain(limit).min();
-        match self.poll.poll(&mut self.events, timeout) {
+        for seat in self.all.iter_mut().filter(|seat| seat.touched) {
+            seat.deadline = seat.driver.next_deadline();
+        }
+        let next = self.all.iter().filter_map(|seat| seat.deadline).min();
+        let until = next.map(|next| next.saturating_duration_since(Instant::now()));
+        match self.poll.poll(&mut self.events, until.into_iter().chain(limit).min()) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return,
             polled => polled.expect("a poll"),
         }
-        self.told.fill(false);
+        let now = Instant::now();
+        for seat in &mut self.all {
+            // What was done with it since the last turn may have left events.
+            seat.touched |= seat.deadline.is_some_and(|at| at <= now);
+        }
         for event in &self.events {
-            if let Some(told) = self.told.get_mut(event.token().0 / Driver::TOKENS) {
-                *told = true;
+            if let Some(seat) = self.all.get_mut(event.token().0 / Driver::TOKENS) {
+                seat.touched = true;
             }
         }
-        for (index, driver) in self.all.iter_mut().enumerate() {
-            if self.told[index] || driver.timeout() == Some(Duration::ZERO) {
-                driver.turn(&self.events);
+        for (index, seat) in self.all.iter_mut().enumerate().filter(|(_, seat)| seat.touched) {
+            seat.driver.turn(&self.events);
+            seat.touched = false;
+            while let Some(event) = seat.driver.poll_event() {
+                heard(index, &mut seat.driver, event);
             }
-            while let Some(event) = driver.poll_event() {
-                heard(index, driver, event);
-            }
+            seat.deadline = seat.driver.next_deadline();
         }
     }
 

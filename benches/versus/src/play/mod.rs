@@ -2,22 +2,23 @@
 //!
 //! Both roles are told by lines what to do, and `peers/` has the same in other languages:
 //!
-//! | to a receiver | it answers |
+//! | to one who receives, or several | it answers |
 //! |---|---|
 //! | (at its start) | `at PLACE`, where a sender finds it (of ZRE: how many it has to find); `met` once the sender is there |
 //! | `echo COUNT` | `ready`; sends so many messages back to whom they come from; `done` |
-//! | `sink COUNT SIZE` | `ready`; takes so many messages; `done NANOSECONDS`: when the last one came |
+//! | `sink COUNT SIZE` | `ready`; takes so many messages at each receiver; `done NANOSECONDS`: when the last one came |
 //!
 //! | to a sender | it answers |
 //! |---|---|
-//! | (at its start, with the PLACE) | `met` once the receiver is there |
+//! | (at its start, with the PLACE) | `met` once the receiver is there; of ZRE `met ENDPOINT`, its own |
 //! | `ping COUNT SIZE` | sends one, waits until it is back, and so on; `took NANOSECONDS …` of each |
-//! | `stream COUNT SIZE` | sends so many as fast as it may; `sent NANOSECONDS`: when it began |
+//! | `stream COUNT SIZE` | sends so many to each receiver by turns, as fast as it may; `sent NANOSECONDS`: when it began |
+//! | `shout COUNT SIZE` | the same to all receivers at once, by their group |
 //!
 //! | to one with nodes that only meet | it answers |
 //! |---|---|
 //! | (at its start) | `ready` |
-//! | `start COUNT` | `begun NANOSECONDS`, and starts so many nodes |
+//! | `start COUNT` | starts so many nodes; `begun NANOSECONDS ENDPOINT`: since when, and where the first is |
 //! | `await COUNT` | once each node has so many peers, `whole NANOSECONDS`: since when |
 //! | `stop` | stops all nodes; `stopped` |
 //!
@@ -42,7 +43,7 @@ trait Receive {
     fn listen(&mut self) -> Option<String>;
     /// Sends so many messages back.
     fn echo(&mut self, count: usize);
-    /// Takes so many messages, of this size each.
+    /// Takes so many messages, of this size each, at each receiver.
     fn sink(&mut self, count: usize, size: usize);
 }
 
@@ -52,30 +53,35 @@ trait Send {
     fn listen(&mut self) -> Option<String>;
     /// Sends a message and waits until it is back.
     fn ping(&mut self, message: &Bytes);
-    /// Sends so many.
+    /// Sends so many to each receiver, by turns.
     fn stream(&mut self, message: &Bytes, count: usize);
+    /// Sends so many to all receivers at once.
+    fn shout(&mut self, _: &Bytes, _: usize) {
+        panic!("it knows no groups");
+    }
 }
 
 /// Plays a role until the end of the input.
 pub fn play(contestant: Contestant, role: Role, place: &str) {
     match role {
-        Role::Receiver => receive(&mut *receiver(contestant)),
+        Role::Receiver => receive(&mut *receiver(contestant, how_many(place))),
         Role::Sender => send(&mut *sender(contestant, place)),
         Role::Cluster => match contestant {
-            Contestant::Driver => cluster::driver::play(),
+            Contestant::Driver => cluster::driver::play(zre::peer),
             Contestant::Node => cluster::node::play(),
             _ => unreachable!("it has no nodes here"),
         },
+        Role::Idle => cluster::driver::play(|| zre::seeker(place)),
     }
 }
 
-fn receiver(contestant: Contestant) -> Box<dyn Receive> {
+fn receiver(contestant: Contestant, count: usize) -> Box<dyn Receive> {
     match contestant {
         Contestant::Tcp => Box::new(tcp::Receiver::start()),
         Contestant::Zeromq => Box::new(zeromq::Receiver::start(zeromq::one_thread())),
         Contestant::ZeromqThreads => Box::new(zeromq::Receiver::start(zeromq::threads())),
-        Contestant::Driver => Box::new(driver::Player::receivers(1)),
-        Contestant::Node => Box::new(node::Player::receivers(1)),
+        Contestant::Driver => Box::new(driver::Player::receivers(count)),
+        Contestant::Node => Box::new(node::Player::receivers(count)),
         Contestant::Libzmq => unreachable!("a program of its own"),
     }
 }
@@ -85,8 +91,8 @@ fn sender(contestant: Contestant, place: &str) -> Box<dyn Send> {
         Contestant::Tcp => Box::new(tcp::Sender::start(place)),
         Contestant::Zeromq => Box::new(zeromq::Sender::start(zeromq::one_thread(), place)),
         Contestant::ZeromqThreads => Box::new(zeromq::Sender::start(zeromq::threads(), place)),
-        Contestant::Driver => Box::new(driver::Player::sender(1)),
-        Contestant::Node => Box::new(node::Player::sender(1)),
+        Contestant::Driver => Box::new(driver::Player::sender(how_many(place))),
+        Contestant::Node => Box::new(node::Player::sender(how_many(place))),
         Contestant::Libzmq => unreachable!("a program of its own"),
     }
 }
@@ -124,10 +130,14 @@ fn send(sender: &mut dyn Send) {
                 }
                 println!("{took}");
             }
-            (Some("stream"), Some(count), Some(size)) => {
+            (Some(verb @ ("stream" | "shout")), Some(count), Some(size)) => {
                 let message = Bytes::from(vec![b'x'; size]);
                 let begin = machine::now();
-                sender.stream(&message, count);
+                if verb == "stream" {
+                    sender.stream(&message, count);
+                } else {
+                    sender.shout(&message, count);
+                }
                 println!("sent {begin}");
             }
             _ => panic!("{line:?} is nothing that a sender does"),
@@ -137,4 +147,8 @@ fn send(sender: &mut dyn Send) {
 
 fn number(word: Option<&str>) -> Option<usize> {
     word?.parse().ok()
+}
+
+fn how_many(place: &str) -> usize {
+    number(Some(place)).expect("how many receivers there are")
 }

@@ -2,12 +2,14 @@
 
 use super::{Commands, Receive, Send, zre};
 use bytes::Bytes;
+use std::thread;
 use zre_mio::{Event, Node, PeerId};
 
 /// A sender, or all receivers.
 pub struct Player {
     commands: Commands,
     nodes: Vec<Node>,
+    /// Whom the sender sends to.
     peers: Vec<PeerId>,
 }
 
@@ -19,8 +21,7 @@ impl Player {
         for node in &nodes {
             while !zre::is_sender(&node.recv().expect("it runs")) {}
         }
-        println!("met");
-        Self { commands: Commands::new(), nodes, peers: Vec::new() }
+        Self::met(nodes, Vec::new())
     }
 
     /// The sender, once it has met so many receivers.
@@ -33,8 +34,12 @@ impl Player {
                 peers.push(peer);
             }
         }
-        println!("met");
-        Self { commands: Commands::new(), nodes: vec![node], peers }
+        Self::met(vec![node], peers)
+    }
+
+    fn met(nodes: Vec<Node>, peers: Vec<PeerId>) -> Self {
+        println!("met {}", nodes[0].endpoint().expect("a mailbox"));
+        Self { commands: Commands::new(), nodes, peers }
     }
 }
 
@@ -55,9 +60,15 @@ impl Receive for Player {
     }
 
     fn sink(&mut self, count: usize, _: usize) {
-        let mut left = count;
-        while left > 0 {
-            left -= usize::from(zre::is_message(&self.nodes[0].recv().expect("it runs")));
+        let take = |node: &Node| {
+            let mut left = count;
+            while left > 0 {
+                left -= usize::from(zre::is_message(&node.recv().expect("it runs")));
+            }
+        };
+        match &self.nodes[..] {
+            [one] => take(one),
+            all => thread::scope(|scope| all.iter().for_each(|node| drop(scope.spawn(|| take(node))))),
         }
     }
 }
@@ -74,7 +85,15 @@ impl Send for Player {
 
     fn stream(&mut self, message: &Bytes, count: usize) {
         for _ in 0..count {
-            self.nodes[0].whisper(self.peers[0], message.clone()).expect("the receiver is there");
+            for peer in &self.peers {
+                self.nodes[0].whisper(*peer, message.clone()).expect("the receiver is there");
+            }
+        }
+    }
+
+    fn shout(&mut self, message: &Bytes, count: usize) {
+        for _ in 0..count {
+            self.nodes[0].shout(zre::GROUP, message.clone()).expect("the receivers are there");
         }
     }
 }

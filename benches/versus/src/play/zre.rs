@@ -1,6 +1,6 @@
 //! What all nodes of ours are started with.
 
-use crate::namespace::INTERFACE;
+use crate::namespace::{ADDRESS, INTERFACE};
 use zre_mio::{Builder, Event, Node, SendError};
 
 /// The group of the receivers.
@@ -22,6 +22,11 @@ pub fn receiver() -> Builder {
 /// A node that only meets others.
 pub fn peer() -> Builder {
     Node::anonymous().interface(INTERFACE)
+}
+
+/// A node that looks for the one at an endpoint, and for nobody else.
+pub fn seeker(endpoint: &str) -> Builder {
+    Node::anonymous().endpoint(format!("tcp://{ADDRESS}:*")).peer(endpoint)
 }
 
 /// Whether the event tells that the sender is there.

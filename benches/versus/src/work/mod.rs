@@ -5,7 +5,9 @@ mod discovery;
 mod idle;
 mod mesh;
 mod one_way;
+mod peers;
 mod rtt;
+mod shout;
 
 use crate::{contestant::Contestant, install::Installed, results::Results};
 use clap::ValueEnum;
@@ -18,12 +20,16 @@ pub enum Work {
     Rtt,
     /// Messages one way, of several sizes.
     OneWay,
+    /// Messages to several at once.
+    Shout,
     /// From the start of a node until it has met another.
     Discovery,
     /// From the start of many nodes until all have met.
     Mesh,
     /// What nodes cost that say nothing.
     Idle,
+    /// What peers cost a node that say nothing to it.
+    Peers,
 }
 
 /// How a run is to be.
@@ -44,7 +50,8 @@ impl Work {
         match self {
             Self::Rtt | Self::OneWay => true,
             Self::Discovery | Self::Mesh => contestant.is_zre(),
-            Self::Idle => contestant.is_ours(),
+            Self::Shout => contestant.is_zre() || contestant == Contestant::Libzmq,
+            Self::Idle | Self::Peers => contestant.is_ours(),
         }
     }
 
@@ -53,9 +60,11 @@ impl Work {
         match self {
             Self::Rtt => rtt::measure(contestant, settings, results),
             Self::OneWay => one_way::measure(contestant, settings, results),
+            Self::Shout => shout::measure(contestant, settings, results),
             Self::Discovery => discovery::measure(contestant, settings, results),
             Self::Mesh => mesh::measure(contestant, settings, results),
             Self::Idle => idle::measure(contestant, settings, results),
+            Self::Peers => peers::measure(contestant, settings, results),
         }
     }
 }

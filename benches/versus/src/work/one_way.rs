@@ -9,8 +9,8 @@ pub const SIZES: [(usize, &str); 4] = [(32, "32 B"), (1 << 10, "1 KiB"), (64 << 
 pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
     let mut pair = Pair::start(contestant, &settings.installed, 1)?;
     for (size, case) in SIZES {
-        let count = count(&mut pair, size, settings)?;
-        let (seconds, [sender, receiver]) = pair.cost(|pair| pair.stream(count, size))?;
+        let count = count(&mut pair, "stream", size, settings)?;
+        let (seconds, [sender, receiver]) = pair.cost(|pair| pair.send("stream", count, size))?;
         let mut add = |metric, value| results.add(Work::OneWay, case, contestant, metric, value);
         let rate = count as f64 / seconds;
         add("rate", rate);
@@ -23,11 +23,11 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
 }
 
 /// How many messages fit into the time. Finding out warms up.
-pub fn count(pair: &mut Pair, size: usize, settings: &Settings) -> Result<usize, String> {
+pub fn count(pair: &mut Pair, verb: &str, size: usize, settings: &Settings) -> Result<usize, String> {
     let time = settings.time.as_secs_f64();
     let mut count = 16;
     loop {
-        let seconds = pair.stream(count, size)?;
+        let seconds = pair.send(verb, count, size)?;
         let fitting = count as f64 * time / seconds.max(1e-6);
         if seconds > time / 10.0 {
             return Ok((fitting as usize).max(1));

@@ -1,12 +1,12 @@
 //! Nodes that meet, as `Driver`s in one poll.
 
 use super::{Order, Present};
-use crate::{machine, play::drivers::Drivers, play::zre};
+use crate::{machine, play::drivers::Drivers};
 use std::sync::mpsc::TryRecvError;
-use zre_mio::Driver;
+use zre_mio::Builder;
 
-/// Plays until the end of the input.
-pub fn play() {
+/// Plays until the end of the input, with such nodes.
+pub fn play(builder: impl Fn() -> Builder) {
     let mut drivers = Drivers::new();
     let mut present = Present::default();
     let mut awaited = None;
@@ -14,19 +14,16 @@ pub fn play() {
     loop {
         match drivers.look().map(|line| Order::parse(&line)) {
             Ok(Order::Start(nodes)) => {
-                println!("begun {}", machine::now());
+                let begin = machine::now();
                 for _ in 0..nodes {
-                    drivers.start(zre::peer());
+                    drivers.start(builder());
                     present.add();
                 }
+                println!("begun {begin} {}", drivers.node(0).engine().endpoint().expect("a mailbox"));
             }
             Ok(Order::Await(peers)) => awaited = Some(peers),
             Ok(Order::Stop) => {
-                drivers.all().iter_mut().for_each(Driver::stop);
-                while !drivers.all().iter().all(Driver::is_stopped) {
-                    drivers.turn(None, |_, _, _| ());
-                }
-                drivers.clear();
+                drivers.stop();
                 present = Present::default();
                 println!("stopped");
             }

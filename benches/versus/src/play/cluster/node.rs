@@ -8,7 +8,7 @@ use crate::{
 use std::{
     mem,
     sync::{Arc, Condvar, Mutex},
-    thread,
+    thread::{self, JoinHandle},
 };
 use zre_mio::Node;
 
@@ -23,13 +23,14 @@ struct Told {
 pub fn play() {
     let commands = Commands::new();
     let told = Arc::new(Told::default());
-    let mut nodes = Vec::new();
+    let mut nodes: Vec<(Node, JoinHandle<()>)> = Vec::new();
     println!("ready");
     while let Some(line) = commands.wait() {
         match Order::parse(&line) {
             Order::Start(count) => {
-                println!("begun {}", machine::now());
+                let begin = machine::now();
                 nodes.extend((0..count).map(|_| start(&told)));
+                println!("begun {begin} {}", nodes[0].0.endpoint().expect("a mailbox"));
             }
             Order::Await(peers) => {
                 let present = told.present.lock().expect("nobody panics");
@@ -49,7 +50,7 @@ pub fn play() {
     }
 }
 
-fn start(told: &Arc<Told>) -> (Node, thread::JoinHandle<()>) {
+fn start(told: &Arc<Told>) -> (Node, JoinHandle<()>) {
     let number = told.present.lock().expect("nobody panics").add();
     let node = zre::peer().start().expect("a node");
     let (taken, told) = (node.clone(), told.clone());
