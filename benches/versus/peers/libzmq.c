@@ -2,8 +2,10 @@
    src/play/mod.rs. With libzmq's own limits on what may wait: a DEALER that sends waits then, and nothing is lost. */
 
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <zmq.h>
 
@@ -103,6 +105,8 @@ static void sender(const char *place) {
 int main(int argc, char **argv) {
     int sends = argc > 2 && strcmp(argv[1], "sender") == 0;
     setlinebuf(stdout);
+    /* Whatever it waits for then: nobody needs it any more. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     socket_ = zmq_socket(zmq_ctx_new(), sends ? ZMQ_DEALER : ZMQ_ROUTER);
     must(socket_ != NULL, "a socket");
     if (sends) sender(argv[2]);

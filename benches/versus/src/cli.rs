@@ -1,6 +1,8 @@
 //! The command line.
 
 use crate::{contestant::Contestant, work::Work};
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// How fast this implementation is beside plain TCP, libzmq and other programs, on this machine in one run.
@@ -26,12 +28,32 @@ pub struct Cli {
     #[arg(long)]
     pub quick: bool,
 
+    /// Writes everything that was measured into this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Draws it into this file.
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+
     /// Clusters of other programs as large as of ours: a process for each node, which takes much memory.
     #[arg(long)]
     pub full: bool,
 
     #[command(subcommand)]
     pub hidden: Option<Hidden>,
+}
+
+impl Cli {
+    /// What is measured.
+    pub fn works(&self) -> &[Work] {
+        if self.work.is_empty() { Work::value_variants() } else { &self.work }
+    }
+
+    /// Who is to take part.
+    pub fn contestants(&self) -> &[Contestant] {
+        if self.contestants.is_empty() { Contestant::value_variants() } else { &self.contestants }
+    }
 }
 
 /// What the program calls itself for.

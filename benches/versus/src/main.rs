@@ -15,22 +15,38 @@ mod cli;
 mod contestant;
 mod install;
 mod machine;
-mod namespace;
+mod network;
 mod pair;
 mod play;
 mod results;
+mod show;
 mod stats;
-mod table;
 mod work;
 
-use clap::{Parser as _, ValueEnum as _};
+// What the tests have to install Pyre and zyre.js. These are their files, not their crate: that would switch on features
+// of the engine in what is measured.
+#[allow(dead_code, reason = "more than what is needed here")]
+#[path = "../../../tests/src/children.rs"]
+mod children;
+#[allow(dead_code, reason = "more than what is needed here")]
+#[path = "../../../tests/src/namespace.rs"]
+mod namespace;
+#[allow(dead_code, reason = "more than what is needed here")]
+#[path = "../../../tests/src/pyre.rs"]
+mod pyre;
+#[allow(dead_code, reason = "more than what is needed here")]
+#[path = "../../../tests/src/zyrejs.rs"]
+mod zyrejs;
+
+use clap::Parser as _;
 use cli::{Cli, Hidden};
 use contestant::Contestant;
 use indicatif::{ProgressBar, ProgressStyle};
 use install::Installed;
 use results::Results;
-use std::{process::ExitCode, time::Duration};
-use work::{Settings, Work};
+use show::{json, plot, table, targets};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use work::Settings;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -42,7 +58,7 @@ fn main() -> ExitCode {
         }
         None if namespace::is_inside() => compare(&cli),
         None => {
-            let why = namespace::enter(Installed::make());
+            let why = network::enter(Installed::make(cli.contestants()));
             eprintln!("versus: no network namespace: {why}");
             ExitCode::from(2)
         }
@@ -58,17 +74,16 @@ fn compare(cli: &Cli) -> ExitCode {
         full: cli.full,
     };
     let repeats = if cli.quick { 1 } else { cli.repeats };
-    let works = if cli.work.is_empty() { Work::value_variants() } else { &cli.work };
-    let asked = if cli.contestants.is_empty() { Contestant::value_variants() } else { &cli.contestants };
-    let mut contestants = Vec::new();
-    for contestant in asked {
-        match contestant.is_missing(&settings.installed) {
-            Some(why) => println!("left out: {contestant}: {why}"),
-            None => contestants.push(*contestant),
+    let lacks = |contestant: &Contestant| contestant.lacks(&settings.installed);
+    for contestant in cli.contestants() {
+        if let Some(what) = lacks(contestant) {
+            println!("left out: {contestant}; it needs {what}");
         }
     }
+    let contestants: Vec<_> = cli.contestants().iter().filter(|one| lacks(one).is_none()).copied().collect();
 
-    let plan: Vec<_> = works
+    let plan: Vec<_> = cli
+        .works()
         .iter()
         .flat_map(|work| (0..repeats).map(move |repeat| (*work, repeat)))
         .flat_map(|(work, repeat)| contestants.iter().map(move |contestant| (work, repeat, *contestant)))
@@ -87,9 +102,19 @@ fn compare(cli: &Cli) -> ExitCode {
         progress.inc(1);
     }
     progress.finish_and_clear();
-    for work in works {
+    for work in cli.works().iter().filter(|work| !results.cases(**work).is_empty()) {
         println!("\n{}", table::table(*work, &results));
     }
+    let targets = targets::targets(cli.works(), &results);
+    println!("\n{}", targets::show(&targets));
+    let mut keep = |file: &Option<PathBuf>, what: Result<String, String>| {
+        let Some(file) = file else { return };
+        if let Err(why) = what.and_then(|what| fs::write(file, what).map_err(|why| why.to_string())) {
+            failures.push(format!("FAILED: {}: {why}", file.display()));
+        }
+    };
+    keep(&cli.json, Ok(json::json(&results, &targets, repeats, cli.quick).to_string()));
+    keep(&cli.plot, plot::svg(cli.works(), &results));
     for failure in &failures {
         println!("{failure}");
     }

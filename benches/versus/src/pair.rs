@@ -5,6 +5,7 @@ use crate::{child::Child, cli::Role, contestant::Contestant, install::Installed}
 /// Two processes that have met.
 #[derive(Debug)]
 pub struct Pair {
+    pub contestant: Contestant,
     pub receiver: Child,
     pub sender: Child,
     /// Where the sender can be met by others, if it is a ZRE node.
@@ -21,7 +22,7 @@ impl Pair {
         let mut sender = Child::start(format!("{contestant}, sender"), command)?;
         let senders_place = sender.hear("met")?.pop().unwrap_or_default();
         receiver.hear("met")?;
-        Ok(Self { receiver, sender, senders_place })
+        Ok(Self { contestant, receiver, sender, senders_place })
     }
 
     /// So many round trips, one after the other, in microseconds.

@@ -21,6 +21,11 @@ pub struct Figure {
 pub struct Results(Vec<Figure>);
 
 impl Results {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Figure> {
+        self.0.iter()
+    }
+
     /// Adds what a figure was this time.
     pub fn add(&mut self, work: Work, case: &str, contestant: Contestant, metric: Metric, value: f64) {
         let is_it = |found: &&mut Figure| {

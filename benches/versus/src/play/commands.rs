@@ -1,23 +1,21 @@
-//! Lines on standard input, for those who can wait for them and for those who have a poll.
+//! Lines on standard input, for those who can wait for them and for those who have a loop of their own.
 
 use std::{
-    io,
-    sync::mpsc::{self, Receiver, TryRecvError},
+    io, process,
+    sync::mpsc::{self, Receiver},
     thread,
 };
 
 /// What is still to be done.
-pub struct Commands {
-    lines: Receiver<String>,
-}
+pub struct Commands(Receiver<String>);
 
 impl Commands {
-    /// The lines.
+    /// The lines. At their end the process ends, whatever it does: nobody needs it any more.
     pub fn new() -> Self {
         Self::telling(|| ())
     }
 
-    /// The lines. Of each, and of their end, it is told by a call.
+    /// The same. Of each line it is told by a call.
     pub fn telling(tell: impl Fn() + Send + 'static) -> Self {
         let (say, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -27,19 +25,18 @@ impl Commands {
                 }
                 tell();
             }
-            drop(say);
-            tell();
+            process::exit(0);
         });
-        Self { lines }
+        Self(lines)
     }
 
-    /// Waits for the next. None: there will be no more.
-    pub fn wait(&self) -> Option<String> {
-        self.lines.recv().ok()
+    /// Waits for the next.
+    pub fn wait(&self) -> String {
+        self.0.recv().expect("the process ends before the lines do")
     }
 
     /// The next if it is there.
-    pub fn look(&self) -> Result<String, TryRecvError> {
-        self.lines.try_recv()
+    pub fn look(&self) -> Option<String> {
+        self.0.try_recv().ok()
     }
 }

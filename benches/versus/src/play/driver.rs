@@ -17,14 +17,14 @@ pub struct Player {
 }
 
 impl Player {
-    /// So many receivers, once the sender has met them.
+    /// So many receivers, once each has met all others and the sender.
     pub fn receivers(count: usize) -> Self {
         let mut drivers = Drivers::new();
         (0..count).for_each(|_| drivers.start(zre::receiver()));
         println!("at {count}");
         let mut met = 0;
-        while met < count {
-            drivers.turn(None, |_, _, event| met += usize::from(zre::is_sender(&event)));
+        while met < count * count {
+            drivers.turn(None, |_, _, event| met += usize::from(zre::is_enter(&event)));
         }
         Self { drivers, peers: Vec::new() }.met()
     }
@@ -74,7 +74,7 @@ impl Player {
 }
 
 impl Receive for Player {
-    fn listen(&mut self) -> Option<String> {
+    fn listen(&mut self) -> String {
         self.drivers.listen()
     }
 
@@ -99,7 +99,7 @@ impl Receive for Player {
 }
 
 impl Send for Player {
-    fn listen(&mut self) -> Option<String> {
+    fn listen(&mut self) -> String {
         self.drivers.listen()
     }
 

@@ -4,7 +4,6 @@ use super::Commands;
 use mio::{Events, Poll, Token, Waker};
 use std::{
     io::ErrorKind,
-    sync::mpsc::TryRecvError,
     time::{Duration, Instant},
 };
 use zre_mio::{Builder, Driver, Event};
@@ -97,17 +96,16 @@ impl Drivers {
     }
 
     /// The next line, if there is one.
-    pub fn look(&self) -> Result<String, TryRecvError> {
+    pub fn look(&self) -> Option<String> {
         self.commands.look()
     }
 
     /// The next line; the nodes live on until it comes.
-    pub fn listen(&mut self) -> Option<String> {
+    pub fn listen(&mut self) -> String {
         loop {
             match self.look() {
-                Ok(line) => return Some(line),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => self.turn(None, |_, _, _| ()),
+                Some(line) => return line,
+                None => self.turn(None, |_, _, _| ()),
             }
         }
     }

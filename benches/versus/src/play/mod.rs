@@ -1,6 +1,6 @@
 //! The half of the program that does the work: one process, one contestant, one role.
 //!
-//! Both roles are told by lines what to do, and `peers/` has the same in other languages:
+//! All are told by lines what to do, and `peers/` has the same in other languages:
 //!
 //! | to one who receives, or several | it answers |
 //! |---|---|
@@ -24,13 +24,13 @@
 //!
 //! The end of the input is the end of the process. Times are nanoseconds of the machine's clock.
 
+mod asynchronous;
 mod cluster;
 mod commands;
 mod driver;
 mod drivers;
 mod node;
 mod tcp;
-mod zeromq;
 mod zre;
 
 use crate::{cli::Role, contestant::Contestant, machine};
@@ -40,7 +40,7 @@ use commands::Commands;
 /// Who takes messages.
 trait Receive {
     /// The next line.
-    fn listen(&mut self) -> Option<String>;
+    fn listen(&mut self) -> String;
     /// Sends so many messages back.
     fn echo(&mut self, count: usize);
     /// Takes so many messages, of this size each, at each receiver.
@@ -50,7 +50,7 @@ trait Receive {
 /// Who sends them.
 trait Send {
     /// The next line.
-    fn listen(&mut self) -> Option<String>;
+    fn listen(&mut self) -> String;
     /// Sends a message and waits until it is back.
     fn ping(&mut self, message: &Bytes);
     /// Sends so many to each receiver, by turns.
@@ -78,27 +78,30 @@ pub fn play(contestant: Contestant, role: Role, place: &str) {
 fn receiver(contestant: Contestant, count: usize) -> Box<dyn Receive> {
     match contestant {
         Contestant::Tcp => Box::new(tcp::Receiver::start()),
-        Contestant::Zeromq => Box::new(zeromq::Receiver::start(zeromq::one_thread())),
-        Contestant::ZeromqThreads => Box::new(zeromq::Receiver::start(zeromq::threads())),
+        Contestant::Zeromq => asynchronous::zeromq_receiver(asynchronous::one_thread()),
+        Contestant::ZeromqThreads => asynchronous::zeromq_receiver(asynchronous::threads()),
+        Contestant::Omq => asynchronous::omq_receiver(asynchronous::one_thread()),
         Contestant::Driver => Box::new(driver::Player::receivers(count)),
         Contestant::Node => Box::new(node::Player::receivers(count)),
-        Contestant::Libzmq => unreachable!("a program of its own"),
+        Contestant::Libzmq | Contestant::Pyre | Contestant::ZyreJs => unreachable!("a program of its own"),
     }
 }
 
 fn sender(contestant: Contestant, place: &str) -> Box<dyn Send> {
     match contestant {
         Contestant::Tcp => Box::new(tcp::Sender::start(place)),
-        Contestant::Zeromq => Box::new(zeromq::Sender::start(zeromq::one_thread(), place)),
-        Contestant::ZeromqThreads => Box::new(zeromq::Sender::start(zeromq::threads(), place)),
+        Contestant::Zeromq => asynchronous::zeromq_sender(asynchronous::one_thread(), place),
+        Contestant::ZeromqThreads => asynchronous::zeromq_sender(asynchronous::threads(), place),
+        Contestant::Omq => asynchronous::omq_sender(asynchronous::one_thread(), place),
         Contestant::Driver => Box::new(driver::Player::sender(how_many(place))),
         Contestant::Node => Box::new(node::Player::sender(how_many(place))),
-        Contestant::Libzmq => unreachable!("a program of its own"),
+        Contestant::Libzmq | Contestant::Pyre | Contestant::ZyreJs => unreachable!("a program of its own"),
     }
 }
 
 fn receive(receiver: &mut dyn Receive) {
-    while let Some(line) = receiver.listen() {
+    loop {
+        let line = receiver.listen();
         let mut words = line.split_whitespace();
         match (words.next(), number(words.next()), number(words.next())) {
             (Some("echo"), Some(count), _) => {
@@ -117,7 +120,8 @@ fn receive(receiver: &mut dyn Receive) {
 }
 
 fn send(sender: &mut dyn Send) {
-    while let Some(line) = sender.listen() {
+    loop {
+        let line = sender.listen();
         let mut words = line.split_whitespace();
         match (words.next(), number(words.next()), number(words.next())) {
             (Some("ping"), Some(count), Some(size)) => {

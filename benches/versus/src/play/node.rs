@@ -14,18 +14,23 @@ pub struct Player {
 }
 
 impl Player {
-    /// So many receivers, once the sender has met them.
+    /// So many receivers, once each has met all others and the sender.
     pub fn receivers(count: usize) -> Self {
+        let commands = Commands::new();
         let nodes: Vec<Node> = (0..count).map(|_| zre::receiver().start().expect("a node")).collect();
         println!("at {count}");
         for node in &nodes {
-            while !zre::is_sender(&node.recv().expect("it runs")) {}
+            let mut met = 0;
+            while met < count {
+                met += usize::from(zre::is_enter(&node.recv().expect("it runs")));
+            }
         }
-        Self::met(nodes, Vec::new())
+        Self { commands, nodes, peers: Vec::new() }.met()
     }
 
     /// The sender, once it has met so many receivers.
     pub fn sender(receivers: usize) -> Self {
+        let commands = Commands::new();
         let node = zre::sender().start().expect("a node");
         let mut peers = Vec::new();
         while peers.len() < receivers {
@@ -34,17 +39,17 @@ impl Player {
                 peers.push(peer);
             }
         }
-        Self::met(vec![node], peers)
+        Self { commands, nodes: vec![node], peers }.met()
     }
 
-    fn met(nodes: Vec<Node>, peers: Vec<PeerId>) -> Self {
-        println!("met {}", nodes[0].endpoint().expect("a mailbox"));
-        Self { commands: Commands::new(), nodes, peers }
+    fn met(self) -> Self {
+        println!("met {}", self.nodes[0].endpoint().expect("a mailbox"));
+        self
     }
 }
 
 impl Receive for Player {
-    fn listen(&mut self) -> Option<String> {
+    fn listen(&mut self) -> String {
         self.commands.wait()
     }
 
@@ -74,7 +79,7 @@ impl Receive for Player {
 }
 
 impl Send for Player {
-    fn listen(&mut self) -> Option<String> {
+    fn listen(&mut self) -> String {
         self.commands.wait()
     }
 

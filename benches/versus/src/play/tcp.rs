@@ -26,17 +26,18 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn start() -> Self {
+        let commands = Commands::new();
         let listener = TcpListener::bind((ADDRESS, 0)).expect("a port");
         println!("at {}", listener.local_addr().expect("it is bound"));
         let (stream, _) = listener.accept().expect("the sender");
         stream.set_nodelay(true).expect("an option of TCP");
         println!("met");
-        Self { commands: Commands::new(), stream }
+        Self { commands, stream }
     }
 }
 
 impl Receive for Receiver {
-    fn listen(&mut self) -> Option<String> {
+    fn listen(&mut self) -> String {
         self.commands.wait()
     }
 
@@ -68,15 +69,16 @@ pub struct Sender {
 
 impl Sender {
     pub fn start(place: &str) -> Self {
+        let commands = Commands::new();
         let stream = TcpStream::connect(place).expect("the receiver");
         stream.set_nodelay(true).expect("an option of TCP");
         println!("met");
-        Self { commands: Commands::new(), stream, answer: vec![0; on_the_wire(32)] }
+        Self { commands, stream, answer: vec![0; on_the_wire(32)] }
     }
 }
 
 impl Send for Sender {
-    fn listen(&mut self) -> Option<String> {
+    fn listen(&mut self) -> String {
         self.commands.wait()
     }
 

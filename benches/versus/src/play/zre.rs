@@ -6,12 +6,9 @@ use zre_mio::{Builder, Event, Node, SendError};
 /// The group of the receivers.
 pub const GROUP: &str = "versus";
 
-/// The name of the node that sends.
-const SENDER: &str = "sender";
-
 /// The node that sends.
 pub fn sender() -> Builder {
-    Node::builder(SENDER).interface(INTERFACE)
+    Node::builder("sender").interface(INTERFACE)
 }
 
 /// A node that receives.
@@ -29,9 +26,9 @@ pub fn seeker(endpoint: &str) -> Builder {
     Node::anonymous().endpoint(format!("tcp://{ADDRESS}:*")).peer(endpoint)
 }
 
-/// Whether the event tells that the sender is there.
-pub fn is_sender(event: &Event) -> bool {
-    matches!(event, Event::Enter { name, .. } if **name == *SENDER)
+/// Whether the event tells that somebody is there.
+pub fn is_enter(event: &Event) -> bool {
+    matches!(event, Event::Enter { .. })
 }
 
 /// Whether the event is a message.

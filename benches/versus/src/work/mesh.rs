@@ -32,7 +32,7 @@ fn sizes(contestant: Contestant, settings: &Settings) -> Vec<usize> {
 
 /// The processes for so many nodes, which are not started.
 pub fn cluster(contestant: Contestant, settings: &Settings, nodes: usize) -> Result<Cluster, String> {
-    let mut processes = if contestant.is_ours() { PROCESSES } else { nodes };
+    let mut processes = if contestant.is_ours() { PROCESSES.min(nodes) } else { nodes };
     // Each node has two connections with each other.
     while (nodes.div_ceil(processes) * (2 * nodes + 8)) as u64 > machine::all_descriptors() && processes < nodes {
         processes *= 2;

@@ -7,8 +7,8 @@ use crate::{contestant::Contestant, pair::Pair, results::Results};
 pub const SIZES: [(usize, &str); 4] = [(32, "32 B"), (1 << 10, "1 KiB"), (64 << 10, "64 KiB"), (1 << 20, "1 MiB")];
 
 pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
-    let mut pair = Pair::start(contestant, &settings.installed, 1)?;
     for (size, case) in SIZES {
+        let mut pair = Pair::start(contestant, &settings.installed, 1)?;
         let count = count(&mut pair, "stream", size, settings)?;
         let (seconds, [sender, receiver]) = pair.cost(|pair| pair.send("stream", count, size))?;
         let mut add = |metric, value| results.add(Work::OneWay, case, contestant, metric, value);
@@ -30,7 +30,7 @@ pub fn count(pair: &mut Pair, verb: &str, size: usize, settings: &Settings) -> R
         let seconds = pair.send(verb, count, size)?;
         let fitting = count as f64 * time / seconds.max(1e-6);
         if seconds > time / 10.0 {
-            return Ok((fitting as usize).max(1));
+            return Ok((fitting as usize).clamp(1, pair.contestant.most_messages()));
         }
         // Not too far from what is known: the first messages are slow.
         count = (fitting as usize).clamp(count + 1, 20 * count);

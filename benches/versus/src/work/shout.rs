@@ -10,14 +10,18 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
         return yardstick(contestant, settings, results);
     }
     for receivers in RECEIVERS {
-        let mut pair = Pair::start(contestant, &settings.installed, receivers)?;
         for (size, name) in &one_way::SIZES[..2] {
+            let mut pair = Pair::start(contestant, &settings.installed, receivers)?;
             let mut add = |metric, value| results.add(Work::Shout, &case(name, receivers), contestant, metric, value);
-            for (verb, cost) in [("shout", "sender's µs"), ("stream", "whisperer's µs")] {
+            let mut costs = [0.0; 2];
+            for (number, (verb, cost)) in
+                [("shout", "sender's µs"), ("stream", "whisperer's µs")].into_iter().enumerate()
+            {
                 let count = one_way::count(&mut pair, verb, *size, settings)?;
                 let (seconds, [sender, receiver]) = pair.cost(|pair| pair.send(verb, count, *size))?;
                 let deliveries = (count * receivers) as f64;
-                add(cost, 1e6 * sender / deliveries);
+                costs[number] = 1e6 * sender / deliveries;
+                add(cost, costs[number]);
                 if verb == "shout" {
                     add("rate", deliveries / seconds);
                     add("sender's CPU", sender);
@@ -26,6 +30,7 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
                     add("whispered", deliveries / seconds);
                 }
             }
+            add("shout/whisper µs", costs[0] / costs[1]);
         }
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use super::{Order, Present};
 use crate::{machine, play::drivers::Drivers};
-use std::sync::mpsc::TryRecvError;
 use zre_mio::Builder;
 
 /// Plays until the end of the input, with such nodes.
@@ -13,7 +12,7 @@ pub fn play(builder: impl Fn() -> Builder) {
     println!("ready");
     loop {
         match drivers.look().map(|line| Order::parse(&line)) {
-            Ok(Order::Start(nodes)) => {
+            Some(Order::Start(nodes)) => {
                 let begin = machine::now();
                 for _ in 0..nodes {
                     drivers.start(builder());
@@ -21,14 +20,13 @@ pub fn play(builder: impl Fn() -> Builder) {
                 }
                 println!("begun {begin} {}", drivers.node(0).engine().endpoint().expect("a mailbox"));
             }
-            Ok(Order::Await(peers)) => awaited = Some(peers),
-            Ok(Order::Stop) => {
+            Some(Order::Await(peers)) => awaited = Some(peers),
+            Some(Order::Stop) => {
                 drivers.stop();
                 present = Present::default();
                 println!("stopped");
             }
-            Err(TryRecvError::Disconnected) => break,
-            Err(TryRecvError::Empty) => drivers.turn(None, |index, _, event| present.note(index, &event)),
+            None => drivers.turn(None, |index, _, event| present.note(index, &event)),
         }
         if let Some(since) = awaited.and_then(|peers| present.whole(peers)) {
             println!("whole {since}");

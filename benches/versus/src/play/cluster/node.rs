@@ -25,8 +25,8 @@ pub fn play() {
     let told = Arc::new(Told::default());
     let mut nodes: Vec<(Node, JoinHandle<()>)> = Vec::new();
     println!("ready");
-    while let Some(line) = commands.wait() {
-        match Order::parse(&line) {
+    loop {
+        match Order::parse(&commands.wait()) {
             Order::Start(count) => {
                 let begin = machine::now();
                 nodes.extend((0..count).map(|_| start(&told)));

@@ -1,5 +1,6 @@
 //! Tables for people.
 
+use super::number;
 use crate::{
     contestant::Contestant,
     results::{Metric, Results},
@@ -20,6 +21,7 @@ pub struct Layout {
     pub title: &'static str,
     /// What counts: with its spread, and beside the yardsticks.
     pub main: Metric,
+    pub note: &'static str,
     others: &'static [Metric],
 }
 
@@ -29,12 +31,12 @@ impl Layout {
             Work::Rtt => ("round trip, µs", "p50", &["p99", "p99.9", "round trips", "sender's CPU", "receiver's CPU"]),
             Work::OneWay => ("one way, messages/s", "rate", &["MB/s", "messages", "sender's CPU", "receiver's CPU"]),
             Work::Shout => (
-                "deliveries/s (libzmq: one way to one)",
+                "to a group, deliveries/s",
                 "rate",
-                &["sender's µs", "whisperer's µs", "whispered", "sender's CPU", "receivers' CPU"],
+                &["sender's µs", "whisperer's µs", "shout/whisper µs", "whispered", "sender's CPU", "receivers' CPU"],
             ),
-            Work::Discovery => ("until both have met, ms", "p50", &["max", "starts"]),
-            Work::Mesh => ("until all have met, ms", "ms", &["processes", "CPU s", "MB"]),
+            Work::Discovery => ("from a start until both have met, ms", "p50", &["max", "starts"]),
+            Work::Mesh => ("from the start until all have met, ms", "ms", &["processes", "CPU s", "MB"]),
             Work::Idle => ("all together, % of a core", "CPU %", &["KiB a peer", "descriptors a peer", "MB in all"]),
             Work::Peers => (
                 "memory, KiB a peer",
@@ -42,7 +44,19 @@ impl Layout {
                 &["descriptors a peer", "rate", "rate alone", "rate x", "rtt p50", "rtt alone", "rtt x"],
             ),
         };
-        Self { title, main, others }
+        let note = match work {
+            Work::Rtt => "CPU: seconds of processor time, of both processes, for all round trips",
+            Work::OneWay => "tcp packs small messages into blocks of 64 KiB; zeromq: the faster of the two counts",
+            Work::Shout => {
+                "libzmq: one way to one receiver; µs: the sender's processor time for each delivery, by shouts and by \
+                 whispers to each receiver in turn"
+            }
+            Work::Discovery => "each start in a process of its own",
+            Work::Mesh => "ours in a few processes, others one for each node; MB: resident, in all processes",
+            Work::Idle => "a peer: one node's relation with one other",
+            Work::Peers => "rate, rtt: 32 B between two nodes, one of which has the idle peers; alone: without them",
+        };
+        Self { title, main, note, others }
     }
 }
 
@@ -50,11 +64,13 @@ impl Layout {
 pub fn table(work: Work, results: &Results) -> String {
     let layout = Layout::of(work);
     let mut head = vec![format!("{work}: {}", layout.title), layout.main.into(), "(min..max)".into()];
-    let yardsticks = YARDSTICKS.iter().filter(|(_, one)| one.iter().any(|one| work.is_for(*one)));
+    let cases = results.cases(work);
+    let is_there = |one: &Contestant| cases.iter().any(|case| results.spread(work, case, *one, layout.main).is_some());
+    let yardsticks = YARDSTICKS.iter().filter(|(_, yardstick)| yardstick.iter().any(is_there));
     head.extend(yardsticks.clone().map(|(name, _)| format!("x {name}")));
     head.extend(layout.others.iter().map(|metric| (*metric).into()));
     let mut lines = vec![head];
-    for case in results.cases(work) {
+    for case in &cases {
         for contestant in results.contestants(work, case) {
             let spread = |metric| results.spread(work, case, contestant, metric);
             let Some(main) = spread(layout.main) else { continue };
@@ -70,7 +86,7 @@ pub fn table(work: Work, results: &Results) -> String {
             lines.push(line);
         }
     }
-    align(&lines)
+    format!("{}({})\n", align(&lines), layout.note)
 }
 
 /// What a yardstick comes to.
@@ -78,29 +94,6 @@ fn beside(results: &Results, work: Work, case: &str, main: Metric, yardstick: &[
     let medians = yardstick.iter().filter_map(|one| results.spread(work, case, *one, main));
     let medians = medians.map(|spread: Spread| spread.median);
     if work == Work::Rtt { medians.min_by(f64::total_cmp) } else { medians.max_by(f64::total_cmp) }
-}
-
-/// With about three digits.
-pub fn number(value: f64) -> String {
-    match value.abs() {
-        small if small < 1e4 && small.fract() == 0.0 => value.to_string(),
-        big if big >= 10_000.0 => thousands(value.round() as i64),
-        big if big >= 100.0 => format!("{value:.0}"),
-        big if big >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
-}
-
-fn thousands(value: i64) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) && digit.is_ascii_digit() {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Columns of one width each: the first to the left, the others to the right.
