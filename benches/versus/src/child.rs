@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Child {
     label: String,
     process: Process,
-    input: Option<ChildStdin>,
+    input: ChildStdin,
     lines: Receiver<String>,
 }
 
@@ -32,14 +32,13 @@ impl Child {
         let (say, lines) = mpsc::channel();
         let output = process.stdout.take().expect("a pipe was asked for");
         thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| say.send(line)));
-        let input = process.stdin.take();
+        let input = process.stdin.take().expect("a pipe was asked for");
         Ok(Self { label, process, input, lines })
     }
 
     /// Tells it something.
     pub fn say(&mut self, line: &str) -> Result<(), String> {
-        let input = self.input.as_mut().ok_or("nobody is told anything after its end")?;
-        input.write_all(format!("{line}\n").as_bytes()).map_err(|why| format!("{}: {line:?}: {why}", self.label))
+        self.input.write_all(format!("{line}\n").as_bytes()).map_err(|why| format!("{}: {line:?}: {why}", self.label))
     }
 
     /// Waits for its next line, which begins with this word, and returns the words that follow.
@@ -85,13 +84,16 @@ impl Child {
     pub fn descriptors(&self) -> f64 {
         machine::descriptors(self.process.id()).unwrap_or_default()
     }
+
+    /// Ends it. It may take a moment until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+    }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Whoever hears the end of the input leaves by itself; but nobody waits for that.
-        self.input = None;
-        let _ = self.process.kill();
+        self.kill();
         let _ = self.process.wait();
     }
 }

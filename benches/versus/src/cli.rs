@@ -24,7 +24,7 @@ pub struct Cli {
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..1000))]
     pub repeats: u32,
 
-    /// Runs everything, but shortly: figures mean little then. Says one repeat where nothing else is said.
+    /// Runs everything, but shortly: figures mean little then. Once, whatever `--repeats` says.
     #[arg(long)]
     pub quick: bool,
 
@@ -36,7 +36,7 @@ pub struct Cli {
     #[arg(long, value_name = "FILE.svg")]
     pub plot: Option<PathBuf>,
 
-    /// Clusters of other programs as large as of ours: a process for each node, which takes much memory.
+    /// Clusters of other programs of up to 100 nodes, not 10: a process for each, and up to 6 GB.
     #[arg(long)]
     pub full: bool,
 

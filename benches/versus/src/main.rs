@@ -1,12 +1,13 @@
 //! The speed of this implementation beside plain TCP, libzmq and other programs, on one machine in one run.
 //!
 //! ```text
-//! main        outside: installs, makes the namespace;  inside: repeats, works, contestants, in this order
+//! main        outside: install, network (a namespace);  inside: each work, each repeat, each contestant
 //!   work/     what is measured: the parent's half
 //!     pair    two processes of one contestant
 //!     child   one of them, told what to do by lines
 //!   play/     what is measured: the children's half; peers/ has those in other languages
-//!   results   all figures;  stats, table: what becomes of them
+//!   results   all figures
+//!   show/     what becomes of them
 //! ```
 #![forbid(unsafe_code)]
 

@@ -10,6 +10,7 @@ const OUTSIDE: &str = "ZRE_NAMESPACE";
 const SCRIPT: &str = r#"
 set -e
 PATH="$PATH:/usr/sbin:/sbin"
+command -v ip >/dev/null || { echo 'versus: ip is not here (Debian: iproute2)' >&2; exit 2; }
 ip link set lo up
 ip link add "$1" type veth peer name v1
 ip address add "$2/24" broadcast + dev "$1"

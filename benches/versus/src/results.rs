@@ -45,6 +45,17 @@ impl Results {
         Spread::of(&self.0.iter().find(is_it)?.values)
     }
 
+    /// Its median.
+    pub fn median(&self, work: Work, case: &str, contestant: Contestant, metric: Metric) -> Option<f64> {
+        Some(self.spread(work, case, contestant, metric)?.median)
+    }
+
+    /// The best median that one of these has.
+    pub fn best(&self, work: Work, case: &str, of: &[Contestant], metric: Metric) -> Option<f64> {
+        let medians = of.iter().filter_map(|one| self.median(work, case, *one, metric));
+        if work.less_is_better() { medians.min_by(f64::total_cmp) } else { medians.max_by(f64::total_cmp) }
+    }
+
     /// The cases of a work.
     pub fn cases(&self, work: Work) -> Vec<&str> {
         let mut cases = Vec::new();

@@ -9,7 +9,7 @@ pub mod targets;
 pub fn number(value: f64) -> String {
     match value.abs() {
         small if small < 1e4 && small.fract() == 0.0 => value.to_string(),
-        big if big >= 1e4 => thousands(value.round() as i64),
+        big if big >= 9999.5 => thousands(value.round() as i64),
         big if big >= 100.0 => format!("{value:.0}"),
         big if big >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -43,11 +43,12 @@ mod tests {
 
     #[test]
     fn numbers_have_about_three_digits() {
-        let cases = [(0.0, "0"), (4.0, "4"), (0.567, "0.57"), (87.44, "87.4"), (395.2, "395"), (9999.5, "10000")];
+        let cases = [(0.0, "0"), (4.0, "4"), (0.567, "0.57"), (87.44, "87.4"), (395.2, "395"), (9999.4, "9999")];
         for (value, text) in cases {
             assert_eq!(number(value), text);
         }
         assert_eq!(number(112_591_872.3), "112 591 872");
+        assert_eq!(number(9999.5), "10 000");
         assert_eq!(number(-12_345.0), "-12 345");
     }
 

@@ -4,7 +4,6 @@ use super::number;
 use crate::{
     contestant::Contestant,
     results::{Metric, Results},
-    stats::Spread,
     work::Work,
 };
 
@@ -28,8 +27,8 @@ pub struct Layout {
 impl Layout {
     pub fn of(work: Work) -> Self {
         let (title, main, others): (_, _, &[_]) = match work {
-            Work::Rtt => ("round trip, µs", "p50", &["p99", "p99.9", "round trips", "sender's CPU", "receiver's CPU"]),
-            Work::OneWay => ("one way, messages/s", "rate", &["MB/s", "messages", "sender's CPU", "receiver's CPU"]),
+            Work::Rtt => ("round trip, µs", "p50", &["p99", "p99.9", "CPU µs each", "sender's CPU", "receiver's CPU"]),
+            Work::OneWay => ("one way, messages/s", "rate", &["MB/s", "CPU µs each", "sender's CPU", "receiver's CPU"]),
             Work::Shout => (
                 "to a group, deliveries/s",
                 "rate",
@@ -45,8 +44,11 @@ impl Layout {
             ),
         };
         let note = match work {
-            Work::Rtt => "CPU: seconds of processor time, of both processes, for all round trips",
-            Work::OneWay => "tcp packs small messages into blocks of 64 KiB; zeromq: the faster of the two counts",
+            Work::Rtt => "CPU: processor time; in µs of both processes for each, in seconds for all that were measured",
+            Work::OneWay => {
+                "from before the first is sent until the last has come; tcp packs small messages into blocks of 64 KiB; \
+                 x zeromq: the faster of the two"
+            }
             Work::Shout => {
                 "libzmq: one way to one receiver; µs: the sender's processor time for each delivery, by shouts and by \
                  whispers to each receiver in turn"
@@ -77,23 +79,19 @@ pub fn table(work: Work, results: &Results) -> String {
             let mut line = vec![format!("{case}  {contestant}"), number(main.median)];
             line.push(format!("({}..{})", number(main.min), number(main.max)));
             for (_, yardstick) in yardsticks.clone() {
-                let beside = beside(results, work, case, layout.main, yardstick);
-                line.push(beside.map_or_else(String::new, |beside| format!("{:.2}", main.median / beside)));
+                let best = results.best(work, case, yardstick, layout.main);
+                line.push(best.map_or_else(String::new, |best| format!("{:.2}", main.median / best)));
             }
             line.extend(
-                layout.others.iter().map(|metric| spread(metric).map_or_else(String::new, |it| number(it.median))),
+                layout
+                    .others
+                    .iter()
+                    .map(|metric| spread(metric).map_or_else(String::new, |found| number(found.median))),
             );
             lines.push(line);
         }
     }
     format!("{}({})\n", align(&lines), layout.note)
-}
-
-/// What a yardstick comes to.
-fn beside(results: &Results, work: Work, case: &str, main: Metric, yardstick: &[Contestant]) -> Option<f64> {
-    let medians = yardstick.iter().filter_map(|one| results.spread(work, case, *one, main));
-    let medians = medians.map(|spread: Spread| spread.median);
-    if work == Work::Rtt { medians.min_by(f64::total_cmp) } else { medians.max_by(f64::total_cmp) }
 }
 
 /// Columns of one width each: the first to the left, the others to the right.

@@ -46,3 +46,10 @@ impl Cluster {
         self.processes.iter().map(what).sum()
     }
 }
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // All at once: those that live on would be busy with those that are gone.
+        self.processes.iter_mut().for_each(Child::kill);
+    }
+}

@@ -55,6 +55,11 @@ impl Work {
         }
     }
 
+    /// Of its times and costs it is, of its rates not.
+    pub fn less_is_better(self) -> bool {
+        !matches!(self, Self::OneWay | Self::Shout)
+    }
+
     /// Lets a contestant do it once.
     pub fn measure(self, contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
         match self {

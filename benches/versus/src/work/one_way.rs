@@ -16,6 +16,7 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
         add("rate", rate);
         add("MB/s", rate * size as f64 / 1e6);
         add("messages", count as f64);
+        add("CPU µs each", 1e6 * (sender + receiver) / count as f64);
         add("sender's CPU", sender);
         add("receiver's CPU", receiver);
     }

@@ -24,15 +24,19 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
     add("descriptors a peer", (node.descriptors() - before[1]) / peers as f64);
     drop((alone, idle));
 
+    // Alone before and after, for the machine is not the same all along; and with idle peers for so long that the node has
+    // asked each of them for a sign of life, as it does every five seconds.
+    let rounds = if settings.quick { 1 } else { 5 };
     let mut pair = Pair::start(contestant, &settings.installed, 1)?;
-    // Before and after, for the machine is not the same all along.
-    let [rate_before, p50_before] = speed(&mut pair, settings)?;
+    let count = one_way::count(&mut pair, "stream", SIZE, settings)?;
+    let [mut alone, mut beside] = [Speed::default(), Speed::default()];
+    alone.measure(&mut pair, rounds, count)?;
     let mut idle = self::idle(&settings.installed, &pair.senders_place, peers)?;
-    let [rate, p50] = speed(&mut pair, settings)?;
+    beside.measure(&mut pair, 2 * rounds, count)?;
     idle.say("stop")?;
     idle.hear("stopped")?;
-    let [rate_after, p50_after] = speed(&mut pair, settings)?;
-    let [rate_alone, p50_alone] = [(rate_before + rate_after) / 2.0, (p50_before + p50_after) / 2.0];
+    alone.measure(&mut pair, rounds, count)?;
+    let [(rate, p50), (rate_alone, p50_alone)] = [beside.total()?, alone.total()?];
     add("rate", rate);
     add("rate alone", rate_alone);
     add("rate x", rate / rate_alone);
@@ -56,11 +60,27 @@ fn idle(installed: &Installed, endpoint: &str, peers: usize) -> Result<Child, St
     Ok(idle)
 }
 
-/// Messages a second, and a round trip in microseconds.
-fn speed(pair: &mut Pair, settings: &Settings) -> Result<[f64; 2], String> {
-    let count = one_way::count(pair, "stream", SIZE, settings)?;
-    let rate = count as f64 / pair.send("stream", count, SIZE)?;
-    let trips = if settings.quick { 100 } else { 10_000 };
-    let p50 = Spread::of(&pair.ping(trips, SIZE)?).ok_or("no round trips")?.median;
-    Ok([rate, p50])
+/// How fast a pair is, over several rounds of messages one way and round trips.
+#[derive(Default)]
+struct Speed {
+    messages: usize,
+    seconds: f64,
+    trips: Vec<f64>,
+}
+
+impl Speed {
+    fn measure(&mut self, pair: &mut Pair, rounds: usize, count: usize) -> Result<(), String> {
+        for _ in 0..rounds {
+            self.seconds += pair.send("stream", count, SIZE)?;
+            self.messages += count;
+            self.trips.extend(pair.ping(1000, SIZE)?);
+        }
+        Ok(())
+    }
+
+    /// Messages a second, and the median of the round trips in microseconds.
+    fn total(&self) -> Result<(f64, f64), String> {
+        let trips = Spread::of(&self.trips).ok_or("no round trips")?;
+        Ok((self.messages as f64 / self.seconds, trips.median))
+    }
 }

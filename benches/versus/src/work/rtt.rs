@@ -18,6 +18,7 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
         add(metric, percentile(&took, share).ok_or("no round trips")?);
     }
     add("round trips", took.len() as f64);
+    add("CPU µs each", 1e6 * (sender + receiver) / took.len() as f64);
     add("sender's CPU", sender);
     add("receiver's CPU", receiver);
     Ok(())

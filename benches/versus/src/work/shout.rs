@@ -12,25 +12,16 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
     for receivers in RECEIVERS {
         for (size, name) in &one_way::SIZES[..2] {
             let mut pair = Pair::start(contestant, &settings.installed, receivers)?;
+            let shouts = deliver(&mut pair, "shout", receivers, *size, settings)?;
+            let whispers = deliver(&mut pair, "stream", receivers, *size, settings)?;
             let mut add = |metric, value| results.add(Work::Shout, &case(name, receivers), contestant, metric, value);
-            let mut costs = [0.0; 2];
-            for (number, (verb, cost)) in
-                [("shout", "sender's µs"), ("stream", "whisperer's µs")].into_iter().enumerate()
-            {
-                let count = one_way::count(&mut pair, verb, *size, settings)?;
-                let (seconds, [sender, receiver]) = pair.cost(|pair| pair.send(verb, count, *size))?;
-                let deliveries = (count * receivers) as f64;
-                costs[number] = 1e6 * sender / deliveries;
-                add(cost, costs[number]);
-                if verb == "shout" {
-                    add("rate", deliveries / seconds);
-                    add("sender's CPU", sender);
-                    add("receivers' CPU", receiver);
-                } else {
-                    add("whispered", deliveries / seconds);
-                }
-            }
-            add("shout/whisper µs", costs[0] / costs[1]);
+            add("rate", shouts.rate);
+            add("sender's µs", shouts.each);
+            add("whisperer's µs", whispers.each);
+            add("shout/whisper µs", shouts.each / whispers.each);
+            add("whispered", whispers.rate);
+            add("sender's CPU", shouts.cpu[0]);
+            add("receivers' CPU", shouts.cpu[1]);
         }
     }
     Ok(())
@@ -40,17 +31,38 @@ pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Result
 fn yardstick(contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
     let mut pair = Pair::start(contestant, &settings.installed, 1)?;
     for (size, name) in &one_way::SIZES[..2] {
-        let count = one_way::count(&mut pair, "stream", *size, settings)?;
-        let (seconds, [sender, receiver]) = pair.cost(|pair| pair.send("stream", count, *size))?;
+        let messages = deliver(&mut pair, "stream", 1, *size, settings)?;
         for receivers in RECEIVERS {
             let mut add = |metric, value| results.add(Work::Shout, &case(name, receivers), contestant, metric, value);
-            add("rate", count as f64 / seconds);
-            add("sender's µs", 1e6 * sender / count as f64);
-            add("sender's CPU", sender);
-            add("receivers' CPU", receiver);
+            add("rate", messages.rate);
+            add("sender's µs", messages.each);
+            add("sender's CPU", messages.cpu[0]);
+            add("receivers' CPU", messages.cpu[1]);
         }
     }
     Ok(())
+}
+
+struct Deliveries {
+    /// A second.
+    rate: f64,
+    /// The sender's processor time for each, in microseconds.
+    each: f64,
+    /// All processor time in seconds: the sender's, and the receivers'.
+    cpu: [f64; 2],
+}
+
+fn deliver(
+    pair: &mut Pair,
+    verb: &str,
+    receivers: usize,
+    size: usize,
+    settings: &Settings,
+) -> Result<Deliveries, String> {
+    let count = one_way::count(pair, verb, size, settings)?;
+    let (seconds, cpu) = pair.cost(|pair| pair.send(verb, count, size))?;
+    let deliveries = (count * receivers) as f64;
+    Ok(Deliveries { rate: deliveries / seconds, each: 1e6 * cpu[0] / deliveries, cpu })
 }
 
 fn case(size: &str, receivers: usize) -> String {
