@@ -43,6 +43,23 @@ pub(crate) fn after(duration: Duration) -> Option<StdInstant> {
     read().checked_add(duration)
 }
 
+/// How long ago something was.
+#[derive(Debug)]
+pub(crate) struct Age(StdInstant);
+
+impl Default for Age {
+    /// Just now.
+    fn default() -> Self {
+        Self(read())
+    }
+}
+
+impl Age {
+    pub(crate) fn is_below(&self, duration: Duration) -> bool {
+        read().saturating_duration_since(self.0) < duration
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the driver's one place that reads the clock")]
 fn read() -> StdInstant {
     StdInstant::now()

@@ -49,7 +49,7 @@ impl Watch {
     /// What the node should have now. None where nothing fits.
     fn find(&self) -> Option<Interface> {
         // No answer (for want of descriptors, say) is no reason to leave what works.
-        let Ok(found) = interface::list() else { return self.has.clone() };
+        let Ok(found) = interface::list_lately() else { return self.has.clone() };
         if let Some(has) = &self.has
             && has.running
             && found.contains(has)
