@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use uuid::Uuid;
-use zre_engine::{Config, Event, IoCause};
+use zre_engine::{Config, Event, IoCause, SendError};
 use zre_proto::message::Body;
 use zre_tests::{
     solo::{Solo, Stock, dealer_opening, router_opening},
@@ -88,6 +88,20 @@ fn our_own_connection_breaks_first_and_what_is_under_way_is_still_read() {
     solo.pass(Duration::from_millis(200));
     solo.broken(stock.to_node, IoCause::Finished);
     assert_eq!(solo.told(), [r#"WHISPER stock [b"under way"]"#, "EXIT stock lost"]);
+}
+
+#[test]
+fn nothing_more_is_taken_for_a_peer_whose_end_the_application_has_not_heard_of() {
+    // Or an application that only whispers would wait for ever for room in a queue that nobody empties.
+    let (mut solo, stock) = throttled();
+    solo.broken(stock.from_node, IoCause::Reset);
+    let (now, bob) = (solo.now, stock.id());
+    assert_eq!(solo.node.whisper(now, bob, "in vain"), Err(SendError::UnknownPeer(bob)));
+    assert_eq!(solo.node.shout(now, "chat", "in vain"), Ok(0));
+    let (count, told) = whispers(&mut solo);
+    assert_eq!(count, 10, "{told:?}");
+    solo.pass(Duration::from_millis(300));
+    assert_eq!(solo.told(), ["EXIT stock lost"]);
 }
 
 #[test]

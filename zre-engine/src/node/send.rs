@@ -36,7 +36,9 @@ impl Node {
         self.tick(now)?;
         let content = self.check_content(content.into())?;
         self.encode(&Body::Whisper, &content);
-        self.check_room_for_content(peer)?;
+        if !self.takes_content(peer)? {
+            return Err(SendError::UnknownPeer(peer));
+        }
         self.post(peer, &Body::Whisper, &content);
         self.encoder.finish();
         Ok(())
@@ -63,7 +65,13 @@ impl Node {
             Some(members) => receivers.extend_from_slice(members.as_slice()),
             None => {}
         }
-        let room = receivers.iter().try_for_each(|peer| self.check_room_for_content(*peer));
+        let mut room = Ok(());
+        receivers.retain(|peer| {
+            self.takes_content(*peer).unwrap_or_else(|error| {
+                room = Err(error);
+                true
+            })
+        });
         if room.is_ok() {
             receivers.iter().for_each(|peer| self.post(*peer, &body, &content));
         }
@@ -90,14 +98,18 @@ impl Node {
         Ok(content)
     }
 
-    /// Whether the peer is there and its queue takes the message in the encoder. An empty one always does.
-    fn check_room_for_content(&mut self, id: PeerId) -> Result<(), SendError> {
+    /// Whether the peer is there and goes on to be. An error says that its queue has no room for the message in the encoder;
+    /// an empty one always has.
+    fn takes_content(&mut self, id: PeerId) -> Result<bool, SendError> {
         let limit = self.config.limits.send_queue;
-        let peer = self.peers.get(&id).filter(|peer| peer.ready).ok_or(SendError::UnknownPeer(id))?;
+        // Nothing more reaches one whose end has begun, though the application may not know of it for a while.
+        let Some(peer) = self.peers.get(&id).filter(|peer| peer.ready && peer.ending.is_none()) else {
+            return Ok(false);
+        };
         let load = self.load_of(peer);
         let fits = load == 0 || load + self.encoder.octets() + MESSAGE_COST <= limit;
         if fits || self.planted(Planted::UnboundedQueue) {
-            return Ok(());
+            return Ok(true);
         }
         self.set_full(id);
         Err(SendError::Full { peer: id })
