@@ -28,10 +28,12 @@ impl Blocks {
     /// Makes room for so many octets in the block that grows. If it has to be another for that, the one before is returned.
     #[inline]
     pub(crate) fn room_for(&mut self, octets: usize) -> Option<Bytes> {
-        if self.open.capacity() - self.open.len() >= octets {
-            return None;
-        }
-        self.next(octets)
+        if self.has_room_for(octets) { None } else { self.next(octets) }
+    }
+
+    #[inline]
+    pub(crate) fn has_room_for(&self, octets: usize) -> bool {
+        self.open.capacity() - self.open.len() >= octets
     }
 
     #[cold]

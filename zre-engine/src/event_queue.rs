@@ -184,9 +184,18 @@ impl EventQueue {
     #[inline]
     fn room_for(&mut self, octets: usize) {
         self.packed += octets;
-        if let Some(full) = self.tail.room_for(octets) {
-            self.blocks.push_back(full);
+        if !self.tail.has_room_for(octets) {
+            self.begin_block(octets);
         }
+    }
+
+    #[cold]
+    fn begin_block(&mut self, octets: usize) {
+        if self.head.is_empty() {
+            // What was read to its end may be in the way of using its memory again.
+            self.tail.give_back(core::mem::take(&mut self.head));
+        }
+        self.blocks.extend(self.tail.room_for(octets));
     }
 
     /// Takes the first event.

@@ -242,11 +242,21 @@ impl FrameDecoder {
         let octets = octets.min(self.chunk.len());
         self.position += octets;
         self.chunk.advance(octets);
+        self.let_go();
+    }
+
+    /// Of a chunk that is used up nothing is kept, or its memory could not be used again.
+    #[inline]
+    fn let_go(&mut self) {
+        if self.chunk.is_empty() {
+            self.chunk = Bytes::new();
+        }
     }
 
     fn any_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
         loop {
             let frame = self.next_in_chunk()?;
+            self.let_go();
             if frame.is_some() || !self.next_chunk() {
                 return Ok(frame);
             }
@@ -452,6 +462,20 @@ mod tests {
         assert_eq!(decoder.next_frame().unwrap().unwrap().body, "c");
         decoder.skip(1);
         assert_eq!(decoder.next_frame(), Ok(None));
+    }
+
+    #[test]
+    fn of_a_chunk_that_is_used_up_nothing_is_kept() {
+        for octets in [&b"\x01\x01a\x00\x01b"[..], b"\x01\x01a", b"\x00\x03a", b"\x00", b"\x00\x00"] {
+            let chunk = Bytes::copy_from_slice(octets);
+            let mut decoder = FrameDecoder::new(100);
+            decoder.push(chunk.clone());
+            if let Some((.., length)) = decoder.peek_pair() {
+                decoder.skip(length);
+            }
+            while decoder.next_frame().unwrap().is_some() {}
+            assert!(chunk.is_unique(), "{octets:?}");
+        }
     }
 
     #[test]
