@@ -163,9 +163,11 @@
 //!
 //! # Buffers
 //!
-//! A received payload is a slice of the [`bytes::Bytes`] that the driver read, unless its frame spans reads (copied
-//! once) or it is under a quarter of its chunk (copied, so that it does not keep the chunk in memory). Where much waits
-//! for the application, all are copied: then what waits holds about what it counts for. A payload to send
+//! A received payload under 4 KiB is copied once, to where it waits for the application: such payloads share blocks of up
+//! to 32 KiB, and one that is kept keeps its block, so copy what you keep for long. One of 64 KiB and more is a slice of the
+//! [`bytes::Bytes`] that the driver read, unless its frame spans reads (copied once); those in between have memory of
+//! their own, and where much waits for the application all do: then what waits holds about what it counts for. On the
+//! steady path a message asks for no memory at all, and a burst of small ones takes one write. A payload to send
 //! is copied into a connection's buffer when it is short, and shared between all receivers when it is long.
 //!
 //! # Features
