@@ -41,10 +41,10 @@ fn count(
     (stats.allocations + stats.reallocations, heard)
 }
 
-/// What waits is in blocks, and a new one may cost something: so much for each 8 KiB, and once for each 200 messages.
+/// What waits is in blocks, and a new one may cost something: so much for each 8 KiB, and once for each 40 messages.
 fn assert_free(what: &str, size: usize, (allocations, messages): (usize, usize)) {
     println!("{what}: {allocations} allocations for {messages} messages");
-    let most = messages * size / 8192 + messages / 200;
+    let most = messages * size / 8192 + messages / 40;
     assert!(allocations <= most, "{what}: {allocations} allocations for {messages} messages");
 }
 

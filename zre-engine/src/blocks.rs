@@ -6,8 +6,10 @@ use bytes::{Bytes, BytesMut};
 /// The first block is so long, and each further one twice as long as the one before, up to a limit: what is short takes
 /// little.
 const SMALLEST: usize = 512;
+/// A block that is no longer is kept in any case.
+const SMALL: usize = 2048;
 
-/// Octets put together in blocks. What is in a block is never moved, and a few blocks of the largest size are used again
+/// Octets put together in blocks. What is in a block is never moved, and a few blocks are used again
 /// once nobody has a share in them: memory that comes and goes costs more than what is done with it.
 #[derive(Debug)]
 pub(crate) struct Blocks {
@@ -26,6 +28,7 @@ impl Blocks {
     }
 
     /// Makes room for so many octets in the block that grows. If it has to be another for that, the one before is returned.
+    #[must_use = "what is in it is to be kept"]
     #[inline]
     pub(crate) fn room_for(&mut self, octets: usize) -> Option<Bytes> {
         if self.has_room_for(octets) { None } else { self.next(octets) }
@@ -39,7 +42,14 @@ impl Blocks {
     #[cold]
     fn next(&mut self, octets: usize) -> Option<Bytes> {
         let full = self.close();
-        self.size = (2 * self.size).max(SMALLEST).min(self.largest).max(octets);
+        if full.is_none() && self.open.try_reclaim(octets) {
+            // All that was in it is done with: it is long enough.
+            return None;
+        }
+        // Where less than half of a block waits when another is needed, it is long enough.
+        let grows = full.as_ref().is_none_or(|full| full.len() >= self.size / 2);
+        let size = if grows { 2 * self.size } else { self.size };
+        self.size = size.max(SMALLEST).min(self.largest).max(octets);
         let kept = self.spare.pop_if(|spare| spare.capacity() >= octets);
         self.open = match kept {
             Some(spare) => spare,
@@ -78,15 +88,18 @@ impl Blocks {
         {
             block.clear();
             // It may be something else that was as good as a block until now.
-            if block.try_reclaim(self.largest) && block.capacity() <= 2 * self.largest {
+            if block.try_reclaim(self.size) && block.capacity() <= 2 * self.largest {
                 self.spare.push(block);
             }
         }
     }
 
-    /// Forgets a block that is kept, if there is any.
-    pub(crate) fn forget_one(&mut self) {
-        self.spare.pop();
+    /// Nothing waits any more. After little, for blocks of this size, they are given up one after the other: so a burst leaves
+    /// nothing behind for good, and what flows on keeps its memory.
+    pub(crate) fn rest(&mut self, octets: usize) {
+        if self.size > SMALL && octets < self.size / 8 && self.spare.pop().is_none() && self.open.is_empty() {
+            (self.open, self.size) = (BytesMut::new(), 0);
+        }
     }
 }
 
@@ -111,10 +124,28 @@ mod tests {
         let places: Vec<_> = full[3..5].iter().map(|block| block.as_ptr()).collect();
         full.drain(..).for_each(|block| blocks.give_back(block));
         assert_eq!(blocks.spare.len(), 2);
-        blocks.room_for(4000);
+        let _ = blocks.room_for(100);
+        blocks.extend(&[7; 100]);
+        assert_eq!(blocks.room_for(4000).unwrap().len(), 100);
         assert!(places.contains(&blocks.open().as_ptr()));
         blocks.give_back(Bytes::from(std::vec![0; 1 << 20]));
         blocks.give_back(Bytes::from_static(&[0; 4096]));
         assert_eq!(blocks.spare.len(), 1);
+        blocks.rest(1000);
+        assert_eq!((blocks.spare.len(), blocks.size), (1, 4096));
+        blocks.rest(100);
+        blocks.rest(100);
+        assert_eq!((blocks.spare.len(), blocks.size, blocks.open.capacity()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_block_that_was_emptied_is_used_again_and_does_not_grow() {
+        let mut blocks = Blocks::new(4096, 2);
+        for _ in 0..100 {
+            assert_eq!(blocks.room_for(100), None);
+            blocks.extend(&[7; 100]);
+            drop(blocks.close());
+        }
+        assert_eq!(blocks.size, SMALLEST);
     }
 }

@@ -8,7 +8,8 @@ use core::{
 };
 use smallvec::SmallVec;
 
-/// The frames of a message: none, one (the usual case, without an allocation) or several. Cloning shares the octets.
+/// The frames of a message: none, one (the usual case, without an allocation) or several. Cloning shares the octets; what
+/// was received keeps memory around it, too, until it is dropped or [detached](Content::detach).
 ///
 /// ```
 /// use zre_engine::Content;
@@ -30,6 +31,14 @@ impl Content {
     /// Adds a frame at the end.
     pub fn push(&mut self, frame: impl Into<Bytes>) {
         self.0.push(frame.into());
+    }
+
+    /// Copies the frames, so that each keeps nothing but itself in memory.
+    ///
+    /// What was received is a part of something larger: short frames share blocks of up to 32 KiB with others, and large ones
+    /// are slices of what the driver read. Call this before you keep a message for long.
+    pub fn detach(&mut self) {
+        self.copy_out(0, 0..usize::MAX);
     }
 
     /// All octets of all frames.

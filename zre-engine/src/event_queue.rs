@@ -40,9 +40,6 @@ pub struct EventQueue {
     packed: usize,
 }
 
-/// A queue that was longer than this when it was last not empty needs its memory again.
-const FLOWING: usize = 16 << 10;
-
 /// From this length on a frame is kept as it is; what is shorter does not keep more than itself in memory while it waits.
 pub(crate) const LONG: usize = 4 << 10;
 /// The same for the name of a group, which the node has as well while a peer is in it.
@@ -207,12 +204,9 @@ impl EventQueue {
         event
     }
 
-    /// It is empty. After a long queue its memory is kept, for the next; after a short one less and less of it.
+    /// It is empty. After a long queue its memory is kept, for the next; after short ones less and less of it.
     fn rest(&mut self) {
-        let flowing = core::mem::take(&mut self.packed) > FLOWING;
-        if !flowing {
-            self.tail.forget_one();
-        }
+        self.tail.rest(core::mem::take(&mut self.packed));
         fn shrink<T>(queue: &mut VecDeque<T>) {
             if queue.capacity() > 64 {
                 *queue = VecDeque::new();
@@ -531,7 +525,7 @@ mod tests {
         fn numbers_come_back(number in prop_oneof![any::<usize>(), 0..300usize]) {
             let (mut words, mut out) = (Words::new(7), Blocks::new(64, 0));
             words.number(number);
-            out.room_for(words.len);
+            prop_assert_eq!(out.room_for(words.len), None);
             words.flush(&mut out);
             let out = out.close().unwrap();
             prop_assert_eq!((out[0], get_number(&out[1..])), (7, Some((number, out.len() - 1))));

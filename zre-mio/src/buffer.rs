@@ -15,12 +15,14 @@ const LENT: usize = 64;
 const BACK: usize = 4;
 
 /// One buffer for all connections, and a few that come back once nobody uses their octets any more: nearly always at once,
-/// for the engine keeps nothing of a chunk but large payloads ([`Input::Received`](zre_engine::Input::Received)).
+/// for the engine copies what it keeps of a chunk, but for large payloads ([`Input::Received`](zre_engine::Input::Received)).
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     current: BytesMut,
     small: BytesMut,
     lent: VecDeque<Bytes>,
+    /// Some were lent in this turn.
+    busy: bool,
 }
 
 impl Buffers {
@@ -41,9 +43,12 @@ impl Buffers {
         self.lent.iter().rposition(Bytes::is_unique).and_then(|index| self.lent.remove(index))
     }
 
-    /// Lets go of buffers that are back, but for a few. To be called now and then: where much is on its way to an application
-    /// on another thread, many come and go.
-    pub(crate) fn shrink(&mut self) {
+    /// Lets go of buffers that are back, but for a few, if none was needed in this turn: where much is on its way to an
+    /// application on another thread, many come and go.
+    pub(crate) fn end_turn(&mut self) {
+        if mem::take(&mut self.busy) {
+            return;
+        }
         let mut kept = 0;
         self.lent.retain(|buffer| {
             kept += usize::from(buffer.is_unique());
@@ -60,6 +65,7 @@ impl Buffers {
             self.small.extend_from_slice(&self.current[..len]);
             return self.small.split().freeze();
         }
+        self.busy = true;
         let whole = mem::take(&mut self.current).freeze();
         let taken = whole.slice(..len);
         if self.lent.len() == LENT {
@@ -98,10 +104,10 @@ mod tests {
             })
             .collect();
         assert_eq!(buffers.lent.len(), 2 * BACK);
-        buffers.shrink();
-        assert_eq!(buffers.lent.len(), 2 * BACK);
         drop(lent);
-        buffers.shrink();
+        buffers.end_turn();
+        assert_eq!(buffers.lent.len(), 2 * BACK);
+        buffers.end_turn();
         assert_eq!(buffers.lent.len(), BACK);
     }
 

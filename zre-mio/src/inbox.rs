@@ -3,9 +3,10 @@
 use crate::error::RecvError;
 use parking_lot::{Condvar, Mutex};
 use std::{io, time::Instant};
-use zre_engine::{Event, EventQueue};
+use zre_engine::{Event, EventQueue, Node};
 
-/// The queue has a lock of its own, so that taking an event does not wait for a turn of the driver.
+/// The queue has a lock of its own, so that taking an event does not wait for a turn of the driver; but whoever takes the last
+/// while more lie with the engine brings these over, and may wait for the end of a turn.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
@@ -56,19 +57,19 @@ impl Inbox {
         };
     }
 
-    /// Takes all events that are in a queue, if none waits here: they are not looked at then. Whether it did.
-    pub(crate) fn put_all(&self, events: &mut EventQueue) -> bool {
-        if events.is_empty() {
-            return true;
-        }
+    /// Takes all events that a node has, if none waits here: they are not looked at then. Whether it did.
+    pub(crate) fn put_all(&self, node: &mut Node) -> bool {
+        let many = match node.events().len() {
+            0 => return true,
+            count => count > 1,
+        };
         let mut queue = self.queue.lock();
         if !queue.events.is_empty() {
             return false;
         }
         #[cfg(unix)]
         self.ring(&queue);
-        let many = events.len() > 1;
-        queue.events.append(events);
+        node.take_events(&mut queue.events);
         drop(queue);
         if many {
             self.arrived.notify_all()

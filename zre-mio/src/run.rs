@@ -11,8 +11,8 @@ use zre_engine::app::{App, Cx, Runner};
 /// Runs an application on a node of its own, on this thread, until the node has stopped ([`Cx::stop`]); gives it back.
 ///
 /// The application hears [`App::on_start`] first and [`Event::Stop`](crate::Event::Stop) last. It is called for one
-/// thing at a time, and all that it does in a call is on its way to the sockets when the call returns. While a call
-/// lasts the node does nothing, so leave work that takes long to another thread. An event counts as waiting until its
+/// thing at a time, and all that it does in a call is on its way to the sockets before the node waits for anything. While a
+/// call lasts the node does nothing, so leave work that takes long to another thread. An event counts as waiting until its
 /// call has returned: an application that falls behind makes its peers wait ([`Limits::events`](crate::Limits::events)),
 /// and nothing is lost.
 ///

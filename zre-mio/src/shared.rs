@@ -23,8 +23,9 @@ use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
 /// Octets that may be taken before the engine is told, while it makes peers wait.
 const QUANTUM: usize = 1 << 20;
 
-/// While so much is sent that it is written without the thread's help, the thread looks no sooner than after this time
-/// whether something is left to write: each look takes the lock from whoever sends.
+/// While so much is sent that it is written without the thread's help, callers do not wake the thread: each time that it
+/// wakes it takes the lock from whoever sends. It looks after this time whether something is left to write; so late may a
+/// message be then.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
@@ -231,9 +232,9 @@ impl Shared {
         let mut room = false;
         loop {
             self.tell_taken(&mut state.driver);
-            if let Some(events) = state.driver.plain_events() {
+            if let Some(engine) = state.driver.plain_events() {
                 // Where the application has not taken all that it has yet, it will ask for them.
-                let left = !self.inbox.put_all(events);
+                let left = !self.inbox.put_all(engine);
                 set(&self.more, left);
                 // Unless it has done so in the meantime.
                 if left && self.inbox.is_empty() {

@@ -275,10 +275,15 @@ impl Node {
         self.events.pop()
     }
 
-    /// Events that nobody has taken, for drivers that keep them for an application on another thread: see
-    /// [`EventQueue::append`]. They count as waiting wherever they are, until [`Node::consumed`].
-    pub fn events(&mut self) -> &mut EventQueue {
-        &mut self.events
+    /// Events that nobody has taken.
+    pub fn events(&self) -> &EventQueue {
+        &self.events
+    }
+
+    /// Moves all events to the end of a queue, for drivers that keep them for an application on another thread. Into an empty
+    /// queue that is no work. They count as waiting wherever they are, until [`Node::consumed`].
+    pub fn take_events(&mut self, into: &mut EventQueue) {
+        into.append(&mut self.events);
     }
 
     /// When the node wants [`Input::Timeout`]. `None`: not before another input. O(1).

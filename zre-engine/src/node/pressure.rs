@@ -53,6 +53,9 @@ impl Node {
     pub(super) fn set_reading(&mut self, id: ConnId, on: bool) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.reading != on && !conn.closing) else { return };
         conn.reading = on;
+        if let Some(zmtp) = conn.zmtp.as_mut().filter(|_| !on) {
+            zmtp.pause();
+        }
         if conn.claims().is_some() {
             // What it says lies unread at our wish: it must not be thrown away for somebody who says nothing.
             self.admission.pin_caller(id, !on);

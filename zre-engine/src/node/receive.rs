@@ -16,7 +16,7 @@ use crate::{
     id::{ConnId, PeerId},
     log::log,
     planted::Planted,
-    zmtp::{Incoming, SLICED},
+    zmtp::{Connection, Incoming},
 };
 use alloc::sync::Arc;
 use bytes::Bytes;
@@ -120,8 +120,8 @@ impl Node {
             conn.introduced = true;
         }
         match body {
-            Body::Whisper => self.deliver(peer_id, None, content),
-            Body::Shout { group } => self.deliver(peer_id, Some(&group), content),
+            Body::Whisper => self.deliver(id, peer_id, None, content),
+            Body::Shout { group } => self.deliver(id, peer_id, Some(&group), content),
             body => self.understand(peer_id, body),
         }
     }
@@ -137,7 +137,7 @@ impl Node {
     }
 
     /// Content for the application.
-    fn deliver(&mut self, peer_id: PeerId, group: Option<&Text>, mut content: Content) {
+    fn deliver(&mut self, id: ConnId, peer_id: PeerId, group: Option<&Text>, mut content: Content) {
         if self.config.send_only {
             self.statistics.discarded += 1;
             return;
@@ -156,7 +156,8 @@ impl Node {
         // Short frames are packed while they wait. Of longer ones those stay slices that are large themselves, as long as
         // not much waits already.
         let sparing = self.waiting > self.config.limits.events / UNSPARING;
-        content.copy_out(0, LONG..if sparing { usize::MAX } else { SLICED });
+        let zmtp = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).filter(|_| !sparing);
+        content.copy_out(0, LONG..zmtp.map_or(usize::MAX, Connection::least_slice));
         let twice = group.is_none() && self.planted_now(Planted::DeliverTwice, 30);
         let Some(peer) = self.peers.get(&peer_id) else { return };
         self.waiting += Event::octets_of_message(content.len(), content.octets());

@@ -25,6 +25,8 @@ use zre_proto::{limits::STRING_MAX, message::Body};
 
 /// What a queue counts for each message beyond its octets.
 const MESSAGE_COST: usize = 64;
+/// From so many receivers on a SHOUT has many.
+const MANY: usize = 8;
 /// How far messages without content may overrun a queue, and the largest message in it, before they are refused as well.
 const CONTROL_ROOM: usize = 64 << 10;
 
@@ -36,12 +38,12 @@ impl Node {
         self.tick(now)?;
         let content = self.check_content(content.into())?;
         self.encode(&Body::Whisper, &content);
-        if !self.takes_content(peer)? {
-            return Err(SendError::UnknownPeer(peer));
+        let takes = self.takes_content(peer);
+        if takes == Ok(true) {
+            self.post(peer, &Body::Whisper, &content);
         }
-        self.post(peer, &Body::Whisper, &content);
         self.encoder.finish();
-        Ok(())
+        if takes? { Ok(()) } else { Err(SendError::UnknownPeer(peer)) }
     }
 
     /// Sends a message to all peers in a group, whether or not this node is in it; how many there were.
@@ -57,7 +59,6 @@ impl Node {
             self.shouted = group.into();
         }
         let body = Body::Shout { group: self.shouted.clone() };
-        self.encode(&body, &content);
         let mut receivers = core::mem::take(&mut self.receivers);
         receivers.clear();
         match self.members.get(group) {
@@ -65,11 +66,18 @@ impl Node {
             Some(members) => receivers.extend_from_slice(members.as_slice()),
             None => {}
         }
+        self.encoder.start_message(&body, content.len());
+        match receivers.len() {
+            0..MANY => self.encoder.content(&content),
+            _ => self.encoder.content_for_many(&content),
+        }
         let mut room = Ok(());
         receivers.retain(|peer| {
-            self.takes_content(*peer).unwrap_or_else(|error| {
+            // Of several that are full only the first is told, and only its ROOM will be.
+            let takes = if room.is_ok() { self.takes_content(*peer) } else { Ok(false) };
+            takes.unwrap_or_else(|error| {
                 room = Err(error);
-                true
+                false
             })
         });
         if room.is_ok() {

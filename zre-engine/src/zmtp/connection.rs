@@ -18,9 +18,9 @@ use zre_proto::zmtp::{Command, FrameDecoder, FrameHeader, Greeting, GreetingDeco
 /// How many PONGs may wait: a peer that asks without reading gets no more.
 const PONGS_WAITING: u32 = 64;
 
-/// A frame that waits is copied, if it is shorter than this, and else remains a slice of what was received: which may be an
-/// eighth of the buffer that a driver reads into.
-pub(crate) const SLICED: usize = 64 << 10;
+/// A payload under this length is never a slice of what was received, for that may be a part of a larger buffer of the driver's
+/// which it would keep in memory.
+const SLICED: usize = 64 << 10;
 
 /// The longest time to live that a PING may carry, in tenths of a second: libzmq overflows beyond it and closes.
 const TTL_MAX: u128 = 655;
@@ -323,12 +323,22 @@ impl Connection {
         self.decoder.skip(octets);
     }
 
-    /// Keeps a message until more of it has come. What is small must not keep the whole chunk that it came in until then.
+    /// The length from which on a payload is as good as the chunk that it is a slice of.
+    pub(crate) fn least_slice(&self) -> usize {
+        SLICED.max(self.decoder.chunk_len() / 4)
+    }
+
+    /// It is not read on for a while: what was not looked at keeps nothing but itself in memory until then.
+    pub(crate) fn pause(&mut self) {
+        self.decoder.copy_out();
+    }
+
+    /// Keeps a message until more of it has come, and nothing else of the chunks that it came in.
     fn keep(&mut self, mut message: Partial) {
-        if message.settled == 0 && message.first.len() < SLICED {
+        if message.settled == 0 {
             message.first = Bytes::copy_from_slice(&message.first);
         }
-        message.rest.copy_out(message.settled.saturating_sub(1), 0..SLICED);
+        message.rest.copy_out(message.settled.saturating_sub(1), 0..usize::MAX);
         message.settled = 1 + message.rest.len();
         self.partial = Some(Box::new(message));
     }

@@ -10,6 +10,8 @@ const SEQUENCE_AT: usize = MESSAGE_HEADER_LEN - 2;
 
 /// From this length on a frame is shared between queues, not copied into them.
 const SHARED_FROM: usize = 4096;
+/// The same for a frame that goes into many queues: with copies in all of them, none would be at hand when it is written.
+const SHARED_BY_MANY_FROM: usize = 512;
 
 /// A message as it will stand on the wire, but for its sequence number. Encoded once, however many receivers it has;
 /// the memory is used again for the next message.
@@ -63,12 +65,21 @@ impl Encoder {
         FrameHeader::message(size, frames > 0).encode(&mut self.packed);
     }
 
-    /// Adds the content frames.
+    /// Adds the content frames, for one receiver or a few.
     pub(crate) fn content(&mut self, frames: &[Bytes]) {
+        self.put_content(frames, SHARED_FROM);
+    }
+
+    /// Adds the content frames, for many receivers.
+    pub(crate) fn content_for_many(&mut self, frames: &[Bytes]) {
+        self.put_content(frames, SHARED_BY_MANY_FROM);
+    }
+
+    fn put_content(&mut self, frames: &[Bytes], shared_from: usize) {
         for (index, frame) in frames.iter().enumerate() {
             let header = FrameHeader::message(frame.len(), index + 1 < frames.len());
             header.encode(&mut self.packed);
-            if frame.len() < SHARED_FROM {
+            if frame.len() < shared_from {
                 self.packed.put_slice(frame);
             } else {
                 self.shared.push((self.packed.len(), frame.clone()));

@@ -19,6 +19,6 @@ mod encoder;
 mod mechanism;
 mod queue;
 
+pub(crate) use connection::Incoming;
 pub use connection::{Connection, ConnectionConfig, PeerInfo, Progress, SocketType};
-pub(crate) use connection::{Incoming, SLICED};
 pub(crate) use encoder::Encoder;

@@ -33,6 +33,8 @@ struct Backlog {
     ends: VecDeque<u64>,
     /// Whether there was a message that counts since the queue was last empty.
     flowing: bool,
+    /// Where the queue was last empty, as a position.
+    emptied: u64,
 }
 
 impl SendQueue {
@@ -87,6 +89,9 @@ impl SendQueue {
         let excess = backlog.advance(written);
         if backlog.octets == 0 && !core::mem::take(&mut backlog.flowing) {
             self.0 = None;
+        } else if backlog.octets == 0 {
+            let octets = backlog.position - core::mem::replace(&mut backlog.emptied, backlog.position);
+            backlog.tail.rest(usize::try_from(octets).unwrap_or(usize::MAX));
         }
         excess
     }
@@ -100,7 +105,15 @@ impl SendQueue {
 impl Default for Backlog {
     fn default() -> Self {
         let tail = Blocks::new(BLOCK, SPARE_BLOCKS);
-        Self { sealed: VecDeque::new(), tail, octets: 0, position: 0, ends: VecDeque::new(), flowing: false }
+        Self {
+            sealed: VecDeque::new(),
+            tail,
+            octets: 0,
+            position: 0,
+            ends: VecDeque::new(),
+            flowing: false,
+            emptied: 0,
+        }
     }
 }
 

@@ -19,6 +19,7 @@ impl Driver {
 
     /// The same with a place that was looked up.
     pub(crate) fn gossip_bind_at(&mut self, place: &Bind) -> Result<Address, StartError> {
+        self.clock.forget();
         if self.is_stopping() {
             return Err(StartError::Stopped);
         }

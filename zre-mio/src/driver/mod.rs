@@ -26,9 +26,11 @@ use std::{
 };
 use watch::Watch;
 use zre_engine::{
-    Address, ConfigError, ConnId, Content, Event, EventQueue, Instant, IoCause, ListenerId, Node as Engine, PeerId,
-    SendError,
+    Address, ConfigError, ConnId, Content, Event, Instant, IoCause, ListenerId, Node as Engine, PeerId, SendError,
 };
+
+/// What a call of an application is taken to send, in octets.
+const SENT_BY_APPLICATION: usize = 1 << 10;
 
 /// What an orderly end may take beyond the engine's linger, to write what was said last.
 const GRACE: Duration = Duration::from_millis(50);
@@ -94,7 +96,7 @@ pub struct Driver {
     corked: Vec<ConnId>,
     corked_octets: usize,
     overflows: u64,
-    /// How many turns have begun and ended: what is written in between belongs to one of them.
+    /// Turns and the times between two turns, counted: in each of them, the first message to a peer is written at once.
     breaths: u64,
     /// Octets of events that were taken and that the engine does not know of yet.
     taken: usize,
@@ -141,26 +143,12 @@ impl Driver {
 
     /// The same, for comparing. What is due at once is due at zero.
     pub(crate) fn due(&self) -> Option<Instant> {
-        if self.is_corked() { Some(Instant::ZERO) } else { self.due_apart_from_corked() }
-    }
-
-    /// Whether messages are gathered for the next turn.
-    pub(crate) fn is_corked(&self) -> bool {
-        !self.corked.is_empty()
-    }
-
-    /// How often so many messages were gathered that they were written before the next turn.
-    pub(crate) fn overflows(&self) -> u64 {
-        self.overflows
-    }
-
-    /// When a turn is due for any other reason.
-    pub(crate) fn due_apart_from_corked(&self) -> Option<Instant> {
         if self.stopped {
             return None;
         }
         let at_once = self.silent && self.connections.len() == 0
             || !self.ended.is_empty()
+            || !self.corked.is_empty()
             || self.ready.iter().any(|ready| !ready.is_empty())
             || self.links.iter().any(|link| link.readable)
             || self.listeners.iter().any(|listener| listener.readable && listener.retry_at.is_none());
@@ -172,6 +160,11 @@ impl Driver {
         let retry = self.listeners.iter().filter(|listener| listener.readable).filter_map(|listener| listener.retry_at);
         let watch = self.watch.as_ref().filter(|_| self.stop_by.is_none()).map(|watch| watch.next);
         [engine, closing, watch, self.stop_by].into_iter().flatten().chain(retry).min()
+    }
+
+    /// How often so many messages were gathered that they were written before the next turn.
+    pub(crate) fn overflows(&self) -> u64 {
+        self.overflows
     }
 
     /// The next event, until there is none. Without being asked, senders are made to wait once
@@ -193,9 +186,9 @@ impl Driver {
         }
     }
 
-    /// The events that wait, and still count as waiting, if they are all such as need no more than to be handed on.
-    pub(crate) fn plain_events(&mut self) -> Option<&mut EventQueue> {
-        Some(self.engine.events()).filter(|events| !self.silent && events.is_plain())
+    /// The engine, if all its events are such as need no more than to be handed on.
+    pub(crate) fn plain_events(&mut self) -> Option<&mut Engine> {
+        Some(&mut self.engine).filter(|engine| !self.silent && engine.events().is_plain())
     }
 
     /// The next event, which still counts as waiting.
@@ -263,6 +256,7 @@ impl Driver {
 
     /// Writes what was gathered for the next turn, as far as the sockets take it.
     pub fn flush(&mut self) {
+        self.clock.forget();
         self.uncork();
     }
 
@@ -307,6 +301,8 @@ impl Driver {
             self.stop_by = Some(now + self.linger + GRACE);
         }
         self.carry_out();
+        // What an application sends in a call is not known here.
+        self.gather(SENT_BY_APPLICATION, Ok(1));
         result
     }
 
@@ -324,6 +320,7 @@ impl Driver {
     fn tear_down(&mut self) {
         if !self.stopped {
             self.stopped = true;
+            self.corked.clear();
             // Their places are free for others from now on.
             for listener in mem::take(&mut self.listeners) {
                 listener.close(&self.ears);
@@ -340,6 +337,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        // What was sent is on its way, however sudden the end.
+        self.uncork();
         self.tear_down();
     }
 }

@@ -45,6 +45,7 @@ impl Driver {
         self.serve();
         self.tick();
         self.bury();
+        self.buffers.end_turn();
         self.breaths += 1;
         self.clock.forget();
     }
@@ -233,7 +234,6 @@ impl Driver {
         let now = self.clock.now();
         if self.engine.poll_timeout().is_some_and(|deadline| deadline.at <= now) {
             self.input(Input::Timeout);
-            self.buffers.shrink();
         }
         while let Some((_, conn)) = self.closing.front().copied().filter(|(at, _)| *at <= now) {
             self.closing.pop_front();

@@ -245,6 +245,13 @@ impl FrameDecoder {
         self.let_go();
     }
 
+    /// Copies what was not looked at yet, so that it keeps nothing but itself in memory: for a connection that is not read on
+    /// for a while.
+    pub fn copy_out(&mut self) {
+        self.chunk = Bytes::copy_from_slice(&self.chunk);
+        self.chunk_len = self.chunk.len();
+    }
+
     /// Of a chunk that is used up nothing is kept, or its memory could not be used again.
     #[inline]
     fn let_go(&mut self) {
