@@ -119,8 +119,8 @@ impl EventQueue {
             self.tail.extend(frame);
             return;
         }
-        let short: usize = content.iter().map(Bytes::len).filter(|length| *length < LONG).sum();
-        self.room_for(words.len + content.len() * NUMBER + short);
+        let packed = |length: usize| number_len(length.min(LONG)) + if length < LONG { length } else { 0 };
+        self.room_for(words.len + content.iter().map(|frame| packed(frame.len())).sum::<usize>());
         for frame in content {
             // Long ones are told by a length that no short one has.
             words.number(frame.len().min(LONG));
@@ -164,10 +164,10 @@ impl EventQueue {
     }
 
     fn push_change(&mut self, kind: u8, peer: PeerId, name: &Arc<str>, group: Arc<str>) {
-        self.room_for(1 + 2 * NUMBER + LONG_NAME);
         let mut words = Words::new(kind);
         words.number(self.peers.hold_peer(peer, name));
         words.number(group.len().min(LONG_NAME));
+        self.room_for(words.len + if group.len() < LONG_NAME { group.len() } else { 0 });
         words.flush(&mut self.tail);
         if group.len() < LONG_NAME {
             self.tail.extend(group.as_bytes());
@@ -419,6 +419,11 @@ impl<K: Ord + Clone> Names<K> {
 /// The most octets that a number takes.
 const NUMBER: usize = usize::BITS.div_ceil(7) as usize;
 
+/// How many octets a number takes.
+fn number_len(number: usize) -> usize {
+    (usize::BITS - number.leading_zeros()).max(1).div_ceil(7) as usize
+}
+
 /// Octets and numbers of one event, put together before they are copied.
 struct Words {
     octets: [u8; 1 + 4 * NUMBER],
@@ -529,6 +534,7 @@ mod tests {
             words.flush(&mut out);
             let out = out.close().unwrap();
             prop_assert_eq!((out[0], get_number(&out[1..])), (7, Some((number, out.len() - 1))));
+            prop_assert_eq!(number_len(number), out.len() - 1);
         }
     }
 
