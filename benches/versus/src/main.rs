@@ -90,6 +90,13 @@ fn compare(cli: &Cli) -> ExitCode {
         .flat_map(|(work, repeat)| contestants.iter().map(move |contestant| (work, repeat, *contestant)))
         .filter(|(work, _, contestant)| work.is_for(*contestant))
         .collect();
+    // Not after a quarter of an hour.
+    for file in [&cli.json, &cli.plot].into_iter().flatten() {
+        if let Err(why) = fs::File::create(file) {
+            println!("{} cannot be written: {why}", file.display());
+            return ExitCode::FAILURE;
+        }
+    }
     let progress = ProgressBar::new(plan.len() as u64);
     let style = ProgressStyle::with_template("{elapsed} {wide_bar} {pos}/{len} {msg}").expect("a template of ours");
     progress.set_style(style);
@@ -108,6 +115,9 @@ fn compare(cli: &Cli) -> ExitCode {
     }
     let targets = targets::targets(cli.works(), &results);
     println!("\n{}", targets::show(&targets));
+    if cli.quick {
+        println!("This was a quick run, which shows that all of it works: its figures mean little.");
+    }
     let mut keep = |file: &Option<PathBuf>, what: Result<String, String>| {
         let Some(file) = file else { return };
         if let Err(why) = what.and_then(|what| fs::write(file, what).map_err(|why| why.to_string())) {

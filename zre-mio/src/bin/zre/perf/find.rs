@@ -140,7 +140,8 @@ pub(super) fn group(
                 some => format!("{} of {many}", count(some as u64)),
             };
             let here = others(&present(station)).unwrap_or_else(|| LOOK_AROUND.into());
-            let why = format!("{found} has joined the group {group} within {seconds} s");
+            let have = if before.len() > 1 { "have" } else { "has" };
+            let why = format!("{found} {have} joined the group {group} within {seconds} s");
             return Err(End::Failed(format!(
                 "{why}; start zre perf sink --group {group}, or wait longer (--wait); {here}"
             )));

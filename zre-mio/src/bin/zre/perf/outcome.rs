@@ -7,7 +7,10 @@ use crate::{
     output::{Colour, Output},
     text::count,
 };
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
+
+/// What takes less time than this says more about how messages begin to flow than about how they flow.
+const SHORTEST: Duration = Duration::from_millis(200);
 
 /// Prints it. A failure where something was lost.
 pub(super) fn print(outcome: &Outcome, plan: &Plan, json: bool) -> ExitCode {
@@ -16,6 +19,9 @@ pub(super) fn print(outcome: &Outcome, plan: &Plan, json: bool) -> ExitCode {
         output.line(to_json(outcome, plan));
     } else {
         for_people(outcome, plan, &output);
+    }
+    if outcome.rates.time < SHORTEST {
+        complain("that was too short to mean much: a larger --count tells more");
     }
     match outcome.lost {
         Some(1..) => {
@@ -53,7 +59,11 @@ fn for_people(outcome: &Outcome, plan: &Plan, output: &Output) {
         Some(0) => "nothing".into(),
         Some(lost) => count(*lost),
     };
-    let place = if outcome.lost.is_some() { "receiver" } else { "sender" };
+    let place = match (outcome.lost, receivers.len()) {
+        (None, _) => "sender",
+        (Some(_), 1) => "receiver",
+        (Some(_), _) => "slowest receiver",
+    };
     for (name, text) in
         [("rate", rates.text()), ("time", format!("{:.3} s, measured at the {place}", rates.seconds())), ("lost", lost)]
     {
@@ -65,7 +75,6 @@ fn for_people(outcome: &Outcome, plan: &Plan, output: &Output) {
 mod tests {
     use super::*;
     use crate::perf::{protocol::Way, rates::Rates};
-    use std::time::Duration;
 
     #[test]
     fn the_object_has_its_keys_in_order() {
