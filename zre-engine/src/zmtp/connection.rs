@@ -325,7 +325,7 @@ impl Connection {
 
     /// The length from which on a payload is as good as the chunk that it is a slice of.
     pub(crate) fn least_slice(&self) -> usize {
-        SLICED.max(self.decoder.chunk_len() / 4)
+        SLICED.max(self.decoder.chunk_len() / 8)
     }
 
     /// It is not read on for a while: what was not looked at keeps nothing but itself in memory until then.
