@@ -63,8 +63,8 @@ pub enum Input<'a> {
     Received {
         /// On which connection.
         conn: ConnId,
-        /// The octets. Payloads of 64 KiB and more become slices of it, and keep it in memory for as long as they live; what
-        /// else is kept of it is copied, so that its memory can be used again at once.
+        /// The octets. Payloads of 64 KiB and more, and of an eighth of it at least, become slices of it, and keep it in
+        /// memory for as long as they live; what else is kept of it is copied, so that its memory can be used again at once.
         data: Bytes,
     },
     /// A connection is gone, or could not be made.

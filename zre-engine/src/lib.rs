@@ -164,10 +164,11 @@
 //! # Buffers
 //!
 //! A received payload under 4 KiB is copied once, to where it waits for the application: such payloads share blocks of up
-//! to 32 KiB, and one that is kept keeps its block, so copy what you keep for long. One of 64 KiB and more is a slice of the
-//! [`bytes::Bytes`] that the driver read, unless its frame spans reads (copied once); those in between have memory of
-//! their own, and where much waits for the application all do: then what waits holds about what it counts for. On the
-//! steady path a message asks for no memory at all, and a burst of small ones takes one write. A payload to send
+//! to 32 KiB, and one that is kept keeps its block, so copy what you keep for long ([`Content::detach`]). One of 64 KiB and
+//! more, and of an eighth of its chunk at least, is a slice of the [`bytes::Bytes`] that the driver read, unless its frame
+//! spans reads (copied once). Others have memory of their own, and where much waits for the application all of 4 KiB and
+//! more do: then what waits holds about what it counts for. On the steady path a message asks for no memory at all, and a
+//! burst of small ones takes one write. A payload to send
 //! is copied into a connection's buffer when it is short, and shared between all receivers when it is long.
 //!
 //! # Features
