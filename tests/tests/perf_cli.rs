@@ -128,7 +128,10 @@ fn whispers_are_measured_at_a_sink() {
         // The last one is more than a queue takes.
         for (count, size) in [(50_000, 32), (1, 32), (2000, 0), (2000, 1), (2000, 7), (30, 1 << 20)] {
             let said = rates(&["whisper", "--interface", "lo"], count, size, 1, json!(0));
-            assert!(!said.contains("zre: "), "{said}");
+            // How long it took is the machine's business, but one message is too short on any.
+            let short = "that was too short to mean much";
+            assert!(said.contains(short) || count > 1, "{said}");
+            assert!(!said.lines().any(|line| line.starts_with("zre: ") && !line.contains(short)), "{said}");
             let run = sink.expect_event("RUN", |_| true);
             assert_eq!((&run["kind"], &run["complete"], &run["lost"]), (&json!("whisper"), &json!(true), &json!(0)));
             let octets = count * size as u64;
