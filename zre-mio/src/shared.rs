@@ -28,6 +28,11 @@ const QUANTUM: usize = 1 << 20;
 /// message be then.
 const PATIENCE: Duration = Duration::from_millis(1);
 
+/// How far the thread goes ahead of an application that is taking events, in octets of them: what waits is to be in the
+/// processor's cache still when it is taken. Then it rests until half of that is left, or for [`PATIENCE`], whichever
+/// comes first, for an application that takes nothing must not keep it from its other work.
+const AHEAD: usize = 1 << 20;
+
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
 const BATCH: usize = 256;
 
@@ -50,6 +55,9 @@ pub(crate) struct Shared {
     held_back: AtomicBool,
     /// Events wait with the engine, for when the inbox is empty.
     more: AtomicBool,
+    /// The thread rests until the application has caught up.
+    resting: AtomicBool,
+    rested: Condvar,
     /// The thread waits for the lock.
     wanted: AtomicBool,
     waker: Waker,
@@ -109,6 +117,8 @@ impl Shared {
             taken: AtomicUsize::new(0),
             held_back: AtomicBool::new(false),
             more: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
+            rested: Condvar::new(),
             wanted: AtomicBool::new(false),
             waker,
         }
@@ -183,6 +193,9 @@ impl Shared {
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
         let Some((event, last)) = self.inbox.take(wait)? else { return Ok(None) };
         let taken = self.taken.fetch_add(event.octets(), Ordering::SeqCst) + event.octets();
+        if taken >= AHEAD / 2 && self.resting.load(Ordering::SeqCst) {
+            self.rested.notify_one();
+        }
         // As a rule the thread tells the engine at its next turn. Where peers wait there may be none before it does.
         let held_back = self.held_back.load(Ordering::SeqCst) && (last || taken >= QUANTUM);
         if held_back || (last && self.more.load(Ordering::SeqCst)) {
@@ -328,9 +341,24 @@ impl Shared {
             self.tell_taken(&mut state.driver);
             state.driver.turn(&events);
             self.hand_over(&mut state);
+            self.rest(&mut state);
         }
         drop(state);
         debug!("the node's thread ends");
+    }
+
+    /// Lets an application that lags catch up.
+    fn rest(&self, state: &mut MutexGuard<'_, State>) {
+        if state.driver.engine().events_waiting() < AHEAD {
+            return;
+        }
+        state.asleep = Some(Sleep { until: None, short: true });
+        self.resting.store(true, Ordering::SeqCst);
+        if self.taken.load(Ordering::SeqCst) < AHEAD / 2 {
+            self.rested.wait_for(state, PATIENCE);
+        }
+        self.resting.store(false, Ordering::SeqCst);
+        state.asleep = None;
     }
 }
 

@@ -31,6 +31,12 @@ impl Node {
         }
     }
 
+    /// The events that the application has not [consumed](Self::consumed) yet, in octets
+    /// ([`Event::octets`](crate::Event::octets)). Beyond [`Limits::events`](crate::Limits::events) senders are made to wait.
+    pub fn events_waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Whether senders are made to wait until events are consumed.
     pub fn is_holding_back(&self) -> bool {
         self.throttled
