@@ -11,6 +11,7 @@ mod perf;
 mod pipe;
 mod signals;
 mod sim;
+mod soak;
 mod text;
 
 use clap::{Parser, Subcommand};
@@ -31,6 +32,7 @@ enum Command {
     Perf(perf::Options),
     Pipe(pipe::Options),
     Sim(sim::Options),
+    Soak(soak::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Perf(options) => perf::run(&options),
         Command::Pipe(options) => pipe::run(&options),
         Command::Sim(options) => sim::run(&options),
+        Command::Soak(options) => soak::run(&options),
     }
 }
 
