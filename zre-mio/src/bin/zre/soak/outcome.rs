@@ -42,6 +42,7 @@ impl Outcome<'_> {
         let descriptors = of(|sample| sample.descriptors);
         let descriptors = descriptors.raw("before", &or_null(story.before)).raw("after", &or_null(story.after));
         let settled = self.settled();
+        let quarters: Vec<_> = self.quarters().iter().map(ToString::to_string).collect();
         Object::new()
             .number("seconds", cluster.at().as_secs())
             .number("nodes", cluster.slots.len() as u64)
@@ -56,7 +57,7 @@ impl Outcome<'_> {
             .number("octets", totals.octets)
             .counts("events", &totals.events)
             .counts("exits", &totals.exits)
-            .number("quiet", story.settled.len() as u64)
+            .number("quiet", story.quiet.len() as u64)
             .raw(
                 "settled_ms",
                 &settled.map_or_else(
@@ -64,7 +65,7 @@ impl Outcome<'_> {
                     |(half, most)| Object::new().number("p50", half.as_millis()).number("most", most.as_millis()).end(),
                 ),
             )
-            .raw("memory_kib", &of(|sample| sample.memory).end())
+            .raw("memory_kib", &of(|sample| sample.memory).raw("quarters", &format!("[{}]", quarters.join(","))).end())
             .raw("descriptors", &descriptors.end())
             .raw("threads", &of(|sample| sample.threads).end())
             .end()
@@ -111,7 +112,7 @@ impl Outcome<'_> {
         let settled = match self.settled() {
             None => "never".into(),
             Some((half, most)) => {
-                let times = count(story.settled.len() as u64);
+                let times = count(story.quiet.len() as u64);
                 format!("{times} times; p50 {} ms, at most {} ms", half.as_millis(), most.as_millis())
             }
         };
@@ -131,7 +132,11 @@ impl Outcome<'_> {
             ("events", list(&totals.events)),
             ("exits", list(&totals.exits)),
             ("all well", settled),
-            ("memory", three(|sample| sample.memory, " KiB")),
+            ("memory", {
+                let quarters: Vec<_> = self.quarters().into_iter().map(count).collect();
+                let nodes = three(|sample| sample.memory, " KiB");
+                format!("{nodes}; after each quarter of the time {}", quarters.join(", "))
+            }),
             ("descriptors", {
                 let nodes = three(|sample| sample.descriptors, "");
                 format!("{nodes}; {before} before the first node, {after} after the last")
@@ -140,9 +145,19 @@ impl Outcome<'_> {
         ]
     }
 
+    /// KiB of memory at the end of each quarter of the time, when all was quiet.
+    fn quarters(&self) -> Vec<u64> {
+        let (all, end) = (&self.story.quiet, self.cluster.at());
+        let last_before = |quarter: u32| {
+            let until = all.iter().rev().find(|quiet| quiet.at <= end * quarter / 4)?;
+            until.memory
+        };
+        (1..=4).filter_map(last_before).collect()
+    }
+
     /// Half of the times, and the longest, until all was well.
     fn settled(&self) -> Option<(Duration, Duration)> {
-        let mut all = self.story.settled.clone();
+        let mut all: Vec<_> = self.story.quiet.iter().map(|quiet| quiet.took).collect();
         all.sort_unstable();
         Some((*all.get(all.len() / 2)?, *all.last()?))
     }

@@ -62,9 +62,19 @@ pub(super) struct Story {
     pub(super) first: Sample,
     pub(super) last: Sample,
     pub(super) after: Option<u64>,
-    /// How long it took each time until all was well.
-    pub(super) settled: Vec<Duration>,
+    pub(super) quiet: Vec<Quiet>,
     pub(super) interrupted: bool,
+}
+
+/// A time in which all became well.
+#[derive(Debug)]
+pub(super) struct Quiet {
+    /// When, since the beginning.
+    pub(super) at: Duration,
+    /// How long that took.
+    pub(super) took: Duration,
+    /// KiB of memory then.
+    pub(super) memory: Option<u64>,
 }
 
 /// Plays for so long.
@@ -86,6 +96,7 @@ pub(super) fn play(cluster: &mut Cluster, seed: u64, length: Duration) -> Result
         play.settle()?;
     }
     play.story.last = Sample::take();
+    play.cluster.peak = play.cluster.peak.max(play.story.last);
     play.stop_all()?;
     Ok(play.story)
 }
@@ -199,7 +210,8 @@ impl Play<'_> {
         if !self.becomes_well("all should be well")? {
             return Ok(());
         }
-        self.story.settled.push(now().saturating_duration_since(begin));
+        let (at, took) = (self.cluster.at(), now().saturating_duration_since(begin));
+        self.story.quiet.push(Quiet { at, took, memory: Sample::take().memory });
         self.call_the_roll();
         if self.becomes_well("all should have come that was said when all was well")? {
             self.cluster.run_for(CALM)?;
