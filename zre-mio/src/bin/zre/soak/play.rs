@@ -2,7 +2,7 @@
 
 use super::{
     check::Whom,
-    cluster::{Cluster, GROUPS, LINGER},
+    cluster::{Cluster, GROUPS, LINGER, Slot},
     dice::Dice,
     progress::Progress,
     sample::{self, Sample},
@@ -118,7 +118,7 @@ impl Play<'_> {
     }
 
     fn start_all(&mut self) -> Result<(), ExitCode> {
-        for place in self.cluster.places(|slot| slot.is_free()) {
+        for place in self.cluster.places(Slot::is_free) {
             self.start(place, false)?;
         }
         Ok(())
@@ -152,20 +152,20 @@ impl Play<'_> {
             hit
         });
         let Some((deed, _)) = deed else { return Ok(()) };
-        let running = self.cluster.places(|slot| slot.runs());
+        let running = self.cluster.places(Slot::runs);
         // Half of them stay.
         let some_may_go = running.len() > self.cluster.slots.len().div_ceil(2);
         let group = GROUPS[self.dice.below(GROUPS.len())];
         let actor = self.dice.pick(&running);
         match (deed, actor) {
             (Deed::Start | Deed::Restart, _) => {
-                let free = self.cluster.places(|slot| slot.is_free());
+                let free = self.cluster.places(Slot::is_free);
                 if let Some(place) = self.dice.pick(&free) {
                     self.start(place, matches!(deed, Deed::Restart))?;
                 }
             }
             (Deed::Kill, _) => {
-                let mortal = self.cluster.places(|slot| slot.is_mortal());
+                let mortal = self.cluster.places(Slot::is_mortal);
                 if let Some(place) = self.dice.pick(&mortal).filter(|_| some_may_go) {
                     self.cluster.kill(place);
                 }
@@ -246,7 +246,7 @@ impl Play<'_> {
     }
 
     fn call_the_roll(&mut self) {
-        for place in self.cluster.places(|slot| slot.runs()) {
+        for place in self.cluster.places(Slot::runs) {
             let peers = self.cluster.peers(place).into_iter().map(|peer| (Whom::Peer(peer), 1));
             let groups = GROUPS.map(|group| (Whom::Group(group), self.cluster.members(place, group)));
             for (whom, expected) in peers.chain(groups).collect::<Vec<_>>() {
@@ -264,7 +264,7 @@ impl Play<'_> {
 
     /// All stop politely, and nothing is left of them.
     fn stop_all(&mut self) -> Result<(), ExitCode> {
-        for place in self.cluster.places(|slot| slot.runs()) {
+        for place in self.cluster.places(Slot::runs) {
             self.cluster.stop(place)?;
         }
         let end = now() + LINGER + GRACE;

@@ -1,6 +1,6 @@
 //! How far a soak is, for a person who waits.
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Slot};
 use crate::{clock::now, text::count};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
@@ -35,7 +35,7 @@ impl Progress {
             if time >= *next {
                 *next = time + EVERY;
                 let (received, found) = (cluster.check.totals().received, cluster.check.found());
-                let running = cluster.places(|slot| slot.runs()).len();
+                let running = cluster.places(Slot::runs).len();
                 bar.set_position(cluster.at().as_secs());
                 bar.set_message(format!("{running} nodes, {} messages, {found} violations", count(received)));
             }
