@@ -95,6 +95,8 @@ pub(super) struct Cluster {
     pub(super) port: u16,
     /// What was done, by kind.
     pub(super) done: BTreeMap<&'static str, u64>,
+    /// Whom nodes have met just now: places and peers.
+    met: Vec<(usize, PeerId)>,
     interface: String,
     poll: Poll,
     events: Events,
@@ -115,6 +117,7 @@ impl Cluster {
             peak: Sample::default(),
             port,
             done: BTreeMap::new(),
+            met: Vec::new(),
             interface: interface.into(),
             poll,
             events: Events::with_capacity(1024),
@@ -204,9 +207,9 @@ impl Cluster {
 
     /// Sends a message of so many octets. Returns to how many, or why not.
     pub(super) fn send(&mut self, place: usize, whom: &Whom, octets: usize) -> Option<Result<usize, SendError>> {
+        let life = self.life(place)?;
         let number = self.slots[place].said;
         self.slots[place].said += 1;
-        let life = self.slots[place].life?;
         let before = self.check.about_to_send(life, whom);
         let content = Message { from: life, number, octets }.content();
         let (host, _) = self.running(place)?;
@@ -271,6 +274,10 @@ impl Cluster {
             }
             self.drain(place);
         }
+        // Whoever comes is greeted at once, before there is a connection to it.
+        while let Some((place, peer)) = self.met.pop() {
+            self.send(place, &Whom::Peer(peer), 1);
+        }
         let time = now();
         if time >= self.next_sample {
             self.next_sample = time + SAMPLE;
@@ -299,6 +306,11 @@ impl Cluster {
         let mut stopped = false;
         while let Some(event) = host.next_event() {
             stopped |= event == Event::Stop;
+            if let Event::Enter { peer, .. } = event
+                && !slot.stopping
+            {
+                self.met.push((place, peer));
+            }
             self.check.event(at, life, &event);
         }
         if stopped {

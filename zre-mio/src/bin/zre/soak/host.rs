@@ -115,12 +115,14 @@ impl Host {
                     peers: engine.peers().map(|peer| (peer, told(peer))).collect(),
                     members: groups.iter().map(|g| (*g, engine.peers_by_group(g).into_iter().collect())).collect(),
                     own: engine.own_groups().map(Into::into).collect(),
+                    connections: engine.statistics().connections,
                 }
             }
             Self::Node(node, _) => Answers {
                 peers: node.peers().into_iter().map(|peer| (peer, headers(node.peer_headers(peer)))).collect(),
                 members: groups.iter().map(|g| (*g, node.peers_by_group(g).into_iter().collect())).collect(),
                 own: node.own_groups().into_iter().collect(),
+                connections: node.statistics().connections,
             },
         }
     }

@@ -23,13 +23,14 @@ const GRACE: Duration = Duration::from_secs(2);
 const STARTS: (usize, Duration) = (2, Duration::from_secs(65));
 
 /// What can be done, and how often.
-const DEEDS: [(Deed, usize); 10] = [
+const DEEDS: [(Deed, usize); 11] = [
     (Deed::Whisper, 400),
     (Deed::Shout, 200),
     (Deed::Join, 30),
     (Deed::Leave, 25),
     (Deed::Burst, 6),
     (Deed::Large, 4),
+    (Deed::Flood, 1),
     (Deed::Start, 5),
     (Deed::Restart, 3),
     (Deed::Stop, 3),
@@ -46,6 +47,8 @@ enum Deed {
     Burst,
     /// A few large ones.
     Large,
+    /// Large ones to one peer, until there is no room for more.
+    Flood,
     /// A new node in a free place.
     Start,
     /// One with the UUID of the one before.
@@ -186,6 +189,8 @@ impl Play<'_> {
                 let count = self.dice.within(1..5);
                 self.say(place, None, count, 1 << 16..1 << 20);
             }
+            // More than a queue takes and the system besides.
+            (Deed::Flood, Some(place)) => self.say(place, None, 30, 1 << 19..1 << 20),
         }
         Ok(())
     }

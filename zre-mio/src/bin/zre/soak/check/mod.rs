@@ -340,7 +340,11 @@ impl Check {
                 ));
             }
         }
-        view.full.first().map(|peer| format!("no ROOM has come for {peer}"))
+        if let Some(peer) = view.full.first() {
+            return Some(format!("no ROOM has come for {peer}"));
+        }
+        let (found, expected) = (answers.connections, 2 * others().count());
+        (found != expected).then(|| format!("it should have {expected} connections, and has {found}"))
     }
 
     /// What has not arrived of what was sent to this node by those who are there, when all has been quiet.

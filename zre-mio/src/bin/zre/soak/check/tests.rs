@@ -110,7 +110,7 @@ fn shout(message: Message, group: &str) -> Event {
 /// What a node answers that knows these peers, and is in no group.
 fn answers(peers: &[Life]) -> Answers {
     let peers = peers.iter().map(|peer| (uuid(*peer), headers(*peer))).collect();
-    Answers { peers, ..Answers::default() }
+    Answers { connections: 4, peers, ..Answers::default() }
 }
 
 #[test]
@@ -379,6 +379,8 @@ fn wrong_views_are_noticed() {
     let mut other = answers(&[BEN, CID]);
     other.peers.insert(uuid(CID), headers(BEN));
     wrong(&world, &other, "the headers of cid");
+    other = Answers { connections: 5, ..answers(&[BEN, CID]) };
+    wrong(&world, &other, "should have 4 connections, and has 5");
     other = answers(&[BEN, CID]);
     other.own.insert("red".into());
     wrong(&world, &other, "its own groups");

@@ -32,6 +32,8 @@ pub(in super::super) struct Answers {
     pub(in super::super) members: BTreeMap<&'static str, BTreeSet<PeerId>>,
     /// The groups that it is in itself.
     pub(in super::super) own: BTreeSet<String>,
+    /// How many connections it has.
+    pub(in super::super) connections: usize,
 }
 
 #[derive(Debug)]
