@@ -36,7 +36,8 @@ pub(crate) struct Options {
     /// How many minutes to run, as in 60 or 0.5; the quiet at the end comes on top
     #[arg(long, value_name = "N", default_value = "1", value_parser = minutes)]
     minutes: Duration,
-    /// How many nodes there are at most; at least half of them always run
+    /// How many nodes there are at most; at least half of them always run. Each pair has two connections, whose four ends are
+    /// in this process: see `ulimit -n`
     #[arg(long, value_name = "N", default_value = "8", value_parser = nodes)]
     nodes: usize,
     /// Where the operations come from
