@@ -249,13 +249,16 @@ impl Author {
         }
         self.waiting += self.run.events[self.seen.1..].iter().map(Event::octets).sum::<usize>();
         self.seen = (self.run.actions.len(), self.run.events.len());
+        for (conn, _) in &self.conns {
+            let told = self.run.writable.contains(conn);
+            assert!(told || self.run.output(*conn) == 0, "no Writable for what {conn} has to write");
+        }
         if self.stalled {
             return;
         }
         // Each once: what that brings about is written after the next call.
-        for (conn, _) in self.run.writable.clone() {
-            let octets = self.run.output(conn);
-            let step = Step::Write(conn, octets);
+        for conn in self.run.writable.clone() {
+            let step = Step::Write(conn, self.run.output(conn));
             self.run.call(self.now, &step, &Manner::default());
             self.steps.push((self.now, step));
         }

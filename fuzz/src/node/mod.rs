@@ -36,9 +36,8 @@ fn tell(source: &mut Unstructured<'_>) -> arbitrary::Result<Option<BTreeSet<Stri
     let polls: [u8; 4] = source.arbitrary()?;
     let sizes: [u8; 4] = source.arbitrary()?;
     let Some(mut author) = Author::new(traits) else { return Ok(None) };
-    let written = author.write(source);
+    author.write(source)?;
     let Author { run, steps, .. } = author;
-    written?;
     run.look();
     let again = |manner: &Manner| Run::again(config(traits), &steps, manner);
     let polls = Manner { polls: polls.into(), stale: stale.into(), ..Manner::default() };

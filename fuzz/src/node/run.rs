@@ -2,7 +2,7 @@
 
 use super::step::{Answer, Step};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
 };
 use zre_engine::{
@@ -36,8 +36,8 @@ pub(super) struct Run {
     pub(super) actions: Vec<Action>,
     pub(super) events: Vec<Event>,
     outcomes: Vec<Outcome>,
-    /// Connections that have something to write and of which the driver was told; and those that end when it is written.
-    pub(super) writable: BTreeMap<ConnId, bool>,
+    /// Connections of which the driver was told that they have something to write, or that end when it is written.
+    pub(super) writable: BTreeSet<ConnId>,
     here: BTreeSet<PeerId>,
     taken: EventQueue,
     sizes: usize,
@@ -51,7 +51,7 @@ impl Run {
             actions: Vec::new(),
             events: Vec::new(),
             outcomes: Vec::new(),
-            writable: BTreeMap::new(),
+            writable: BTreeSet::new(),
             here: BTreeSet::new(),
             taken: EventQueue::default(),
             sizes: 0,
@@ -187,10 +187,10 @@ impl Run {
     fn take(&mut self, actions: usize, events: usize) {
         for action in std::iter::from_fn(|| self.node.poll_action()).take(actions) {
             match &action {
-                Action::Writable { conn } => drop(self.writable.insert(*conn, false)),
+                Action::Writable { conn } => drop(self.writable.insert(*conn)),
                 Action::Close { conn, why } => {
                     assert!(!why.to_string().is_empty());
-                    self.writable.insert(*conn, true);
+                    self.writable.insert(*conn);
                 }
                 Action::Connect { to, .. } => assert!(can_lead_to(to), "a connection to {to}"),
                 _ => {}
