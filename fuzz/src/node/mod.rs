@@ -2,19 +2,21 @@
 //!
 //! | file | its story |
 //! |---|---|
-//! | `author` | octets of the input, made into calls |
+//! | `doing` | what happens, as the input says it |
+//! | `author` | that, made into calls |
 //! | `say` | what others say |
 //! | `step` | a call |
 //! | `run` | a node that is called, and what must always be so |
 
 mod author;
+mod doing;
 mod run;
 mod say;
 mod step;
 
 use arbitrary::Unstructured;
-pub use author::Doing;
 use author::{Author, config};
+pub use doing::Doing;
 use run::{Manner, Run};
 use std::collections::BTreeSet;
 
