@@ -39,7 +39,8 @@ fn tell(source: &mut Unstructured<'_>) -> arbitrary::Result<Option<BTreeSet<Stri
     let sizes: [u8; 4] = source.arbitrary()?;
     let Some(mut author) = Author::new(traits) else { return Ok(None) };
     author.write(source)?;
-    let Author { run, steps, .. } = author;
+    let Author { mut run, steps, .. } = author;
+    run.poll_all();
     run.look();
     let again = |manner: &Manner| Run::again(config(traits), &steps, manner);
     let polls = Manner { polls: polls.into(), stale: stale.into(), ..Manner::default() };
