@@ -7,6 +7,9 @@ use zre_engine::{Content, Event, EventQueue, ExitReason, PeerId};
 /// So many things happen at most.
 const STEPS: usize = 2000;
 
+/// The same event is put in again and again until it counts for so many octets: some blocks.
+const MOST: usize = 100_000;
+
 /// The lengths that frames have: at the edges of what is packed, and of blocks.
 const LENGTHS: [usize; 16] = [0, 1, 2, 10, 100, 127, 128, 300, 1000, 4094, 4095, 4096, 4097, 9000, 32_767, 40_000];
 
@@ -35,7 +38,7 @@ fn play(source: &mut Unstructured<'_>) -> arbitrary::Result<()> {
                 // The same once more, many times: what they have in common is kept once.
                 let count: u8 = source.arbitrary()?;
                 if let Some(event) = plain[side].back().cloned() {
-                    for _ in 0..count {
+                    for _ in 0..usize::from(count).min(MOST / event.octets()) {
                         queues[side].push(event.clone());
                         plain[side].push_back(event.clone());
                     }

@@ -15,11 +15,12 @@ const FRAME_LIMIT: usize = 300;
 /// that a plain reading of RFC 23 finds, and written again they are the same.
 pub fn frames(data: &[u8]) {
     let whole = frames_in(data, &[data.len().max(1)], Manner::Plain);
-    for sizes in [&[data.len().max(1)][..], &[1], &[1, 2, 3, 5, 8, 13, 21, 34, 55, 89], &[300, 7]] {
+    for sizes in [&[data.len().max(1)][..], &[1, 2, 3, 5, 8, 13, 21, 34, 55, 89], &[300, 7]] {
         for manner in [Manner::Plain, Manner::Peek, Manner::PeekAndTake, Manner::CopyOut, Manner::Late] {
             assert_eq!(frames_in(data, sizes, manner), whole, "in pieces of {sizes:?}, {manner:?}");
         }
     }
+    assert_eq!(frames_in(data, &[1], Manner::Plain), whole, "octet by octet");
 
     let (frames, error) = whole;
     assert_eq!(frames, plain_reading(data));
@@ -68,9 +69,9 @@ fn frames_in(data: &[u8], sizes: &[usize], manner: Manner) -> (Vec<Frame>, Optio
             continue;
         }
         loop {
-            match next(&mut decoder, manner) {
-                Ok(taken) if taken.is_empty() => break,
-                Ok(taken) => frames.extend(taken),
+            match next(&mut decoder, manner, &mut frames) {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(error) => return (frames, Some(error)),
             }
         }
@@ -82,33 +83,32 @@ fn frames_in(data: &[u8], sizes: &[usize], manner: Manner) -> (Vec<Frame>, Optio
     (frames, None)
 }
 
-/// The next frame, or two if they were looked at and skipped; none if more octets are needed.
-fn next(decoder: &mut FrameDecoder, manner: Manner) -> Result<Vec<Frame>, DecodeError> {
-    let pair = match (manner, decoder.peek_pair()) {
+/// Takes the next frame, or two if they were looked at; whether there was any.
+fn next(decoder: &mut FrameDecoder, manner: Manner, frames: &mut Vec<Frame>) -> Result<bool, DecodeError> {
+    if matches!(manner, Manner::Peek | Manner::PeekAndTake)
+        && let Some((first, second, octets)) = decoder.peek_pair()
         // Limits are for who looks.
-        (Manner::Peek | Manner::PeekAndTake, Some((first, second, octets))) if second.len() <= FRAME_LIMIT => {
-            let frame = |more, body| Frame { more, command: false, body: Bytes::copy_from_slice(body) };
-            Some(([frame(true, first), frame(false, second)], octets))
+        && second.len() <= FRAME_LIMIT
+    {
+        let frame = |more, body| Frame { more, command: false, body: Bytes::copy_from_slice(body) };
+        let pair = [frame(true, first), frame(false, second)];
+        if manner == Manner::Peek {
+            decoder.skip(octets);
+        } else {
+            for frame in &pair {
+                assert_eq!(decoder.next_frame()?.as_ref(), Some(frame), "what was seen is taken");
+            }
         }
-        _ => None,
-    };
-    let taken = match (manner, &pair) {
-        (Manner::Peek, Some((frames, octets))) => {
-            decoder.skip(*octets);
-            return Ok(frames.to_vec());
-        }
-        _ => decoder.next_frame()?,
-    };
-    if let Some((frames, _)) = pair {
-        assert_eq!(taken.as_ref(), Some(&frames[0]), "what was seen is taken");
-        let second = decoder.next_frame()?;
-        assert_eq!(second.as_ref(), Some(&frames[1]), "what was seen is taken");
-        return Ok(frames.to_vec());
+        frames.extend(pair);
+        return Ok(true);
     }
+    let frame = decoder.next_frame()?;
     if manner == Manner::CopyOut {
         decoder.copy_out();
     }
-    Ok(taken.into_iter().collect())
+    let found = frame.is_some();
+    frames.extend(frame);
+    Ok(found)
 }
 
 /// The frames at the start of `data`, read in the plainest way.

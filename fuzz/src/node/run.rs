@@ -138,8 +138,10 @@ impl Run {
     fn first_octets(&self, conn: ConnId, slices: usize, most: usize) -> Vec<u8> {
         let mut chunks = [&[][..]; 16];
         let filled = self.node.transmit(conn, &mut chunks[..slices]);
-        let mut octets = chunks[..filled].concat();
-        octets.truncate(most);
+        let mut octets = Vec::new();
+        for chunk in &chunks[..filled] {
+            octets.extend_from_slice(&chunk[..chunk.len().min(most - octets.len())]);
+        }
         octets
     }
 
