@@ -245,7 +245,8 @@ impl Pair {
         self.look();
         for (end, other) in [(&self.ends[0], &self.ends[1]), (&self.ends[1], &self.ends[0])] {
             let quiet = end.failed.is_none() && other.failed.is_none();
-            if !quiet || end.is_spoilt() || other.is_spoilt() {
+            // Where the last octets were lost, none has come in their place.
+            if !quiet || end.spoilt.is_some() || other.spoilt.is_some() {
                 continue;
             }
             assert!(end.ready);
