@@ -203,3 +203,32 @@ fn a_takeover_of_a_connection_that_never_ends_happens_all_the_same() {
     assert_eq!(solo.told(), [r#"WHISPER stock [b"after"]"#]);
     assert!(solo.closed(older).is_some());
 }
+
+#[test]
+fn a_peer_that_sends_more_than_the_application_takes_does_not_hide_the_silence_of_another() {
+    let (mut solo, mut loud) = small();
+    let silent = Stock::meets(&mut solo, 0x511E, "10.0.0.3");
+    assert_eq!(solo.told(), ["ENTER stock"]);
+    let begin = solo.now;
+    let (mut told, mut pings) = (Vec::new(), 0);
+    while !told.iter().any(|(told, _): &(String, _)| told.starts_with("EXIT")) {
+        // The application takes all that there is, again and again, and is late each time.
+        while solo.reads(loud.to_node) {
+            loud.say(&mut solo, Body::Whisper, &[&[7; 300]]);
+        }
+        solo.pass(Duration::from_millis(90));
+        let passed = solo.now.since(begin);
+        assert!(passed < Duration::from_secs(40), "{told:?}");
+        let events = solo.told();
+        told.extend(events.into_iter().filter(|told| !told.starts_with("WHISPER")).map(|told| (told, passed)));
+        solo.pass(Duration::from_millis(10));
+        pings += solo.messages(silent.from_node).iter().filter(|message| message.body == Body::Ping).count();
+    }
+    // Of ten parts of the time it listens for one: for a quarter of a second after the PING.
+    let due = [("EVASIVE stock", 5.5, 8.1), ("SILENT stock", 10.5, 13.2), ("EXIT stock expired", 30.0, 30.2)];
+    assert_eq!(told.len(), due.len(), "{told:?}");
+    for ((told, when), (what, from, to)) in told.iter().zip(due) {
+        assert!(told == what && (from..to).contains(&when.as_secs_f64()), "{told} after {when:?}");
+    }
+    assert!((5..=7).contains(&pings), "{pings}");
+}

@@ -125,6 +125,8 @@ pub struct Node {
     waiting: usize,
     /// Whether senders are made to wait because of it.
     throttled: bool,
+    /// Since when.
+    throttled_since: Instant,
     encoder: Encoder,
     /// The group that was shouted to last, and who was in it: kept for the memory.
     shouted: Text,
@@ -191,6 +193,7 @@ impl Node {
             events: EventQueue::default(),
             waiting: 0,
             throttled: false,
+            throttled_since: now,
             encoder: Encoder::default(),
             shouted: Text::default(),
             receivers: Vec::new(),

@@ -12,7 +12,7 @@ use crate::{
     time::Instant,
 };
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 use smallvec::SmallVec;
 use zre_proto::message::Body;
 
@@ -253,6 +253,8 @@ pub(super) struct Quiet {
     pub(super) beacon: Option<Instant>,
     /// The first PING of this silence, and the last.
     pub(super) asked: Option<(Instant, Instant)>,
+    /// For how long it could not be heard since it was asked, or heard.
+    pub(super) deaf: Duration,
     /// When EVASIVE was told.
     pub(super) evasive: Option<Instant>,
     /// Whether SILENT was told.
@@ -263,7 +265,7 @@ pub(super) struct Quiet {
 
 impl Quiet {
     pub(super) fn new(now: Instant, jitter: u32) -> Self {
-        Self { heard: now, beacon: None, asked: None, evasive: None, silent: false, jitter }
+        Self { heard: now, beacon: None, asked: None, deaf: Duration::ZERO, evasive: None, silent: false, jitter }
     }
 }
 

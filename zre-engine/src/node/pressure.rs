@@ -20,7 +20,7 @@ impl Node {
         let enough = self.waiting <= self.config.limits.events / 2;
         if self.throttled && enough && !self.planted(Planted::NeverReadAgain) {
             self.throttled = false;
-            self.restart_clocks();
+            self.set_clocks();
             for id in self.inbound_in_use() {
                 if self.throttled {
                     break;
@@ -45,6 +45,7 @@ impl Node {
     pub(super) fn check_pressure(&mut self) {
         if !self.throttled && self.waiting > self.config.limits.events {
             self.throttled = true;
+            self.throttled_since = self.now;
             for id in self.inbound_in_use() {
                 self.set_reading(id, false);
             }

@@ -8,6 +8,10 @@
 //! silence ──► PING ──1 s──► EVASIVE ──silent──► SILENT ── … ──► EXIT at `expired`
 //!                              └─ a PING every `evasive` ─┘
 //! ```
+//!
+//! While the application does not keep up nobody is listened to, and silence means nothing. After a while of that all clocks
+//! start anew. But not after a moment, of which there is one after the other while somebody sends more than the application
+//! takes: then nobody's silence would ever be noticed. What was said meanwhile is heard soon after it.
 
 use super::{
     Node,
@@ -28,6 +32,8 @@ use zre_proto::message::Body;
 const ANSWER: Duration = Duration::from_secs(1);
 /// After a sleep: how long peers have to show that they live.
 const AFTER_SLEEP: Duration = Duration::from_secs(2);
+/// Nobody is listened to for a moment: for less than this, and less than half of `evasive`.
+const MOMENT: Duration = Duration::from_secs(1);
 
 impl Node {
     /// A peer has said something on a connection.
@@ -66,20 +72,19 @@ impl Node {
         let now = self.now;
         let jitter = self.random(900, 1100);
         let (evasive, silent, expired) = (self.config.evasive, self.config.silent, self.config.expired);
-        let throttled = self.throttled;
+        let (throttled, since) = (self.throttled, self.throttled_since);
         let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ready) else { return };
         let can_be_asked = peer.can_be_asked();
         let quiet = &mut peer.quiet;
         if throttled {
             // We do not listen, so its silence means nothing; but it must not take ours for death.
-            let last = quiet.asked.map_or(quiet.heard, |(_, last)| last);
-            if now >= last + evasive / 2 {
+            if now >= quiet.reminded_at(since) + evasive / 2 {
                 quiet.asked = Some((now, now));
                 self.ping(id);
             }
             return;
         }
-        if now >= quiet.heard + expired {
+        if now >= quiet.expires_at(expired) {
             if self.config.has(Planted::NeverExpire) {
                 quiet.heard = now;
                 return;
@@ -96,6 +101,7 @@ impl Node {
         let Some((first, last)) = quiet.asked else {
             if now >= quiet.ask_at(evasive, expired) {
                 quiet.asked = Some((now, now));
+                quiet.deaf = Duration::ZERO;
                 quiet.jitter = jitter;
                 self.ping(id);
             }
@@ -107,7 +113,7 @@ impl Node {
         }
         let name = peer.name.clone();
         match quiet.evasive {
-            None if now >= first + ANSWER => {
+            None if now >= first + quiet.patience(ANSWER) => {
                 quiet.evasive = Some(now);
                 log!(info, "EVASIVE {name:?} ({id})");
                 self.emit(Event::Evasive { peer: id, name });
@@ -129,15 +135,15 @@ impl Node {
         let (evasive, silent, expired) = (self.config.evasive, self.config.silent, self.config.expired);
         let quiet = &peer.quiet;
         if self.throttled {
-            return quiet.asked.map_or(quiet.heard, |(_, last)| last) + evasive / 2;
+            return quiet.reminded_at(self.throttled_since) + evasive / 2;
         }
-        let expires = quiet.heard + expired;
+        let expires = quiet.expires_at(expired);
         if !peer.can_be_asked() {
             return expires;
         }
         let Some((first, last)) = quiet.asked else { return quiet.ask_at(evasive, expired).min(expires) };
         let told = match quiet.evasive {
-            None => first + ANSWER,
+            None => first + quiet.patience(ANSWER),
             Some(since) if !quiet.silent => since + silent,
             Some(_) => expires,
         };
@@ -154,6 +160,7 @@ impl Node {
             let Some(peer) = self.peers.get_mut(&id) else { continue };
             peer.quiet.heard = if now.as_nanos() == 0 { now } else { heard.max(peer.quiet.heard) };
             peer.quiet.asked = Some((now, now));
+            peer.quiet.deaf = Duration::ZERO;
             peer.quiet.evasive = None;
             peer.quiet.silent = false;
             self.ping(id);
@@ -161,8 +168,39 @@ impl Node {
         }
     }
 
-    /// Starts the clocks of all peers anew, after a time in which we did not listen.
-    pub(super) fn restart_clocks(&mut self) {
+    /// After a time in which we did not listen.
+    pub(super) fn set_clocks(&mut self) {
+        let deaf = self.now.since(self.throttled_since);
+        if deaf < MOMENT.min(self.config.evasive / 2) {
+            self.delay_clocks(deaf);
+        } else {
+            self.restart_clocks();
+        }
+    }
+
+    /// The clocks of all peers go on after a moment in which we did not listen; whoever is waited for is given that much more.
+    fn delay_clocks(&mut self, deaf: Duration) {
+        let now = self.now;
+        let all: alloc::vec::Vec<_> = self.peers.iter().map(|(id, _)| id).collect();
+        for id in all {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.quiet.deaf += deaf;
+                if let Some(ending) = &mut peer.ending {
+                    ending.until = now + READ_OUT;
+                }
+                if let Some(probe) = &mut peer.probe {
+                    probe.until = probe.until + deaf;
+                }
+                if let Some((_, until)) = &mut peer.successor {
+                    *until = now + READ_OUT;
+                }
+            }
+            self.schedule_peer(id);
+        }
+    }
+
+    /// Starts the clocks of all peers anew.
+    fn restart_clocks(&mut self) {
         let now = self.now;
         let all: alloc::vec::Vec<_> = self.peers.iter().map(|(id, _)| id).collect();
         for id in all {
@@ -192,6 +230,7 @@ impl Peer {
     /// It has said something.
     pub(super) fn hear(&mut self, now: Instant) {
         self.quiet.heard = now;
+        self.quiet.deaf = Duration::ZERO;
         if self.quiet.asked.take().is_some() {
             self.quiet.evasive = None;
             self.quiet.silent = false;
@@ -210,6 +249,23 @@ impl Peer {
 }
 
 impl super::peer::Quiet {
+    /// How long an answer may take that is to come within this time: where we could not listen for some of it, we have to
+    /// have listened for a while.
+    fn patience(&self, time: Duration) -> Duration {
+        if self.deaf.is_zero() { time } else { time.max(self.deaf.saturating_add(READ_OUT)) }
+    }
+
+    /// When the peer is given up.
+    fn expires_at(&self, expired: Duration) -> Instant {
+        let listened_from = self.asked.map_or(self.heard, |(first, _)| first);
+        (self.heard + expired).max(listened_from + self.patience(Duration::ZERO))
+    }
+
+    /// The last time that the peer was sure to have heard of us, where we have not listened since then.
+    fn reminded_at(&self, since: Instant) -> Instant {
+        self.asked.map_or(self.heard, |(_, last)| last).max(since)
+    }
+
     /// When a peer that was last heard so is to be asked.
     fn ask_at(&self, evasive: Duration, expired: Duration) -> Instant {
         let jittered = |duration: Duration| duration.saturating_mul(self.jitter) / 1000;
