@@ -2,6 +2,7 @@
 
 pub mod children;
 pub mod gossiper;
+pub mod hostile;
 pub mod libzmq;
 pub mod lives;
 pub mod namespace;
