@@ -29,6 +29,21 @@ fn crowd(siege: &Siege, many: usize) -> Vec<TcpStream> {
     (0..many).map(|number| connect(source(number), siege.node.mailbox).expect("somebody listens")).collect()
 }
 
+/// Waits until the node has closed all connections but so many.
+#[track_caller]
+fn until_at_most(crowd: &mut Vec<TcpStream>, most: usize) {
+    let deadline = now() + PATIENCE;
+    let mut pace = Pace::every(SECOND / 10);
+    loop {
+        crowd.retain_mut(|stream| !is_closed(stream));
+        if crowd.len() <= most {
+            return;
+        }
+        assert!(now() < deadline, "{} connections stay open", crowd.len());
+        pace.beat();
+    }
+}
+
 #[test]
 fn half_open_connections() {
     if !make_room(8_000) {
@@ -41,13 +56,7 @@ fn half_open_connections() {
             // Those who were turned away are closed at once, the others when their time is up.
             let held = crowd.iter_mut().filter_map(|stream| (!is_closed(stream)).then_some(())).count();
             assert!(held > CALLERS / 4, "{held} are held");
-            let deadline = now() + PATIENCE;
-            let mut pace = Pace::every(SECOND / 10);
-            while !crowd.is_empty() {
-                assert!(now() < deadline, "{} connections stay half open", crowd.len());
-                pace.beat();
-                crowd.retain_mut(|stream| !is_closed(stream));
-            }
+            until_at_most(&mut crowd, 0);
         });
     });
 }
@@ -97,8 +106,7 @@ fn ten_thousand_made_up_uuids() {
             let counters = siege.node.ask("counters");
             let peers = counters["peers"].as_array().map_or(0, Vec::len);
             assert!((256..=1024).contains(&peers), "{counters:#}");
-            crowd.retain_mut(|stream| !is_closed(stream));
-            assert!(crowd.len() <= CALLERS, "{}", crowd.len());
+            until_at_most(&mut crowd, CALLERS);
         });
     });
 }

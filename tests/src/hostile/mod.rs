@@ -197,6 +197,9 @@ impl Siege {
         let honest = self.honest.take().expect("nobody takes it");
         let (before, after) = (self.before, self.until_released());
         let took = begin.elapsed();
+        let heard = self.node.ask("heard")["numbered"][honest.uuid.to_string()].clone();
+        assert!(heard[1].as_u64().is_none_or(|out_of_order| out_of_order == 0), "{heard}");
+        assert_eq!(self.node.told_of(honest.uuid), ["ENTER"], "the honest pair stays together");
         let account = honest.finish();
         let peak = self.meter.take().expect("it measures").peak();
         let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
