@@ -27,6 +27,8 @@ use zre_tests::{
 const NODE: &str = env!("CARGO_BIN_EXE_hostile-node");
 const SECOND: Duration = Duration::from_secs(1);
 const MIB: u64 = 1 << 20;
+/// Descriptors beyond two for each peer: to meet again those who are gone.
+const AGAIN: usize = 8;
 
 /// Those who have gone are not sought for long: the test waits for the end of it.
 fn settings(name: &str) -> Settings {
@@ -48,7 +50,7 @@ fn drain(mut stream: TcpStream) -> thread::JoinHandle<u64> {
 fn pings_as_fast_as_they_can_be_sent() {
     arena("pings_as_fast_as_they_can_be_sent", || {
         // What waits for each of the two that do not read: `Limits::send_queue`, and as much of PONGs.
-        let bounds = Bounds { memory: 48 * MIB, descriptors: 4 * 2 };
+        let bounds = Bounds { memory: 48 * MIB, descriptors: 4 * 2 + AGAIN };
         Siege::run(NODE, "PINGs", &settings("pinged"), bounds, |siege| {
             let (to, until) = (siege.node.mailbox, now() + by_length(3, 120) * SECOND);
             let of_zmtp = command(&Command::Ping { ttl: 0, context: b"0123456789abcdef"[..].into() }).repeat(1_000);
@@ -105,7 +107,7 @@ fn gigabytes_for_an_application_that_does_not_read() {
     arena("gigabytes_for_an_application_that_does_not_read", || {
         const RAW: usize = 3;
         // `Limits::events` and what a turn brings beyond it; what was read and waits, for each connection.
-        let bounds = Bounds { memory: 64 * MIB, descriptors: 2 * RAW };
+        let bounds = Bounds { memory: 64 * MIB, descriptors: 2 * RAW + AGAIN };
         let node = Target::start(NODE, &settings("does not read"));
         // The honest pair are two others in the same cluster; what this node says itself waits like all else.
         let beside = Target::start(NODE, &Settings::named("beside"));
@@ -189,7 +191,7 @@ fn peers_that_never_read() {
         const MANY: usize = 4;
         let settings = Settings { send_timeout: Some(2_000), ..settings("unread") };
         // `Limits::send_queue` for each.
-        let bounds = Bounds { memory: MANY as u64 * 9 * MIB + 8 * MIB, descriptors: 2 * MANY };
+        let bounds = Bounds { memory: MANY as u64 * 9 * MIB + 8 * MIB, descriptors: 2 * MANY + AGAIN };
         Siege::run(NODE, "peers that never read", &settings, bounds, |siege| {
             let to = siege.node.mailbox;
             let raws: Vec<_> = (0..MANY)
@@ -241,7 +243,7 @@ fn silence_is_noticed_in_a_flood() {
         let millis = |duration: Duration| duration.as_millis() as u64;
         let quiet = Some((millis(EVASIVE), millis(SILENT), millis(EXPIRED)));
         // `Limits::events`, twice: those with the node, and those that its application is taking.
-        let bounds = Bounds { memory: 48 * MIB, descriptors: 4 };
+        let bounds = Bounds { memory: 48 * MIB, descriptors: 4 + AGAIN };
         Siege::run(NODE, "silence in a flood", &Settings { quiet, ..settings("flooded") }, bounds, |siege| {
             let to = siege.node.mailbox;
             let mut flooder = Raw::meet(to, Uuid::from_u128(0xF100D), "loud");
