@@ -113,7 +113,7 @@ pub struct Limits {
     /// What may wait for one peer, each message counted with 64 octets more. Default 8 MiB. Protects from peers that do not
     /// read. A message within the other limits is always taken by an empty queue.
     pub send_queue: usize,
-    /// Events that wait for the application, by the memory that they hold, to within a quarter; beyond that, senders are
+    /// Events that wait for the application, by the memory that they hold, to within a half; beyond that, senders are
     /// made to wait. Default 16 MiB. Protects from peers that send faster than the application takes.
     pub events: usize,
 

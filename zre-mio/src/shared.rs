@@ -29,9 +29,11 @@ const QUANTUM: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How far the thread goes ahead of an application that is taking events, in octets of them: what waits is to be in the
-/// processor's cache still when it is taken. Then it rests until half of that is left, or for [`PATIENCE`], whichever
-/// comes first, for an application that takes nothing must not keep it from its other work.
-const AHEAD: usize = 1 << 20;
+/// processor's cache still when it is taken, and be slices of what was read, not copies. Then it rests until so much was
+/// taken, or for [`PATIENCE`], whichever comes first, for an application that takes nothing must not keep it from its other
+/// work.
+const AHEAD: usize = 768 << 10;
+const ENOUGH: usize = AHEAD / 4;
 
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
 const BATCH: usize = 256;
@@ -193,7 +195,7 @@ impl Shared {
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
         let Some((event, last)) = self.inbox.take(wait)? else { return Ok(None) };
         let taken = self.taken.fetch_add(event.octets(), Ordering::SeqCst) + event.octets();
-        if taken >= AHEAD / 2 && self.resting.load(Ordering::SeqCst) {
+        if taken >= ENOUGH && self.resting.load(Ordering::SeqCst) {
             self.rested.notify_one();
         }
         // As a rule the thread tells the engine at its next turn. Where peers wait there may be none before it does.
@@ -354,7 +356,7 @@ impl Shared {
         }
         state.asleep = Some(Sleep { until: None, short: true });
         self.resting.store(true, Ordering::SeqCst);
-        if self.taken.load(Ordering::SeqCst) < AHEAD / 2 {
+        if self.taken.load(Ordering::SeqCst) < ENOUGH {
             self.rested.wait_for(state, PATIENCE);
         }
         self.resting.store(false, Ordering::SeqCst);

@@ -27,7 +27,7 @@ use zre_proto::{
 
 /// While no more than this part of the room for events is used, large payloads may be slices of what was read, and keep up
 /// to eight times their own length in memory.
-const UNSPARING: usize = 32;
+const UNSPARING: usize = 16;
 
 impl Node {
     pub(super) fn received(&mut self, id: ConnId, data: Bytes) -> Result<(), InputError> {
