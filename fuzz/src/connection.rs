@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use std::time::Duration;
 use zre_engine::{
     CloseReason, Content, Instant, Violation,
-    zmtp::{Connection, ConnectionConfig, PeerInfo, Progress, SocketType},
+    zmtp::{Connection, ConnectionConfig, Peer, Progress, SocketType},
 };
 use zre_proto::zmtp::{Command, FrameHeader};
 
@@ -318,7 +318,7 @@ impl End {
         octets
     }
 
-    fn is_ready(&mut self, peer: &PeerInfo, other: &Self) {
+    fn is_ready(&mut self, peer: &Peer, other: &Self) {
         assert!(!self.ready, "ready for a second time");
         self.ready = true;
         if !other.is_spoilt() {

@@ -192,7 +192,7 @@ impl HandPeer {
 
     /// The port of the mailbox, for a beacon.
     pub fn port(&self) -> u16 {
-        let endpoint = self.hello.endpoint.to_str();
+        let endpoint = self.hello.endpoint.to_string_lossy();
         let port = endpoint.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         port.expect("an endpoint ends in a port")
     }

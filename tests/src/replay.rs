@@ -233,12 +233,12 @@ fn act(node: &mut Node, now: Instant, peer: &Peer, said: Said) {
         Body::Whisper => node.whisper(now, peer.uuid.into(), said.content).expect("a whisper"),
         Body::Shout { group } => {
             assert!(
-                node.shout(now, &group.to_str(), said.content).is_ok_and(|peers| peers > 0),
+                node.shout(now, &group.to_string_lossy(), said.content).is_ok_and(|peers| peers > 0),
                 "others are in the group"
             );
         }
-        Body::Join(change) => assert_eq!(node.join(now, &change.group.to_str()), Ok(true)),
-        Body::Leave(change) => assert_eq!(node.leave(now, &change.group.to_str()), Ok(true)),
+        Body::Join(change) => assert_eq!(node.join(now, &change.group.to_string_lossy()), Ok(true)),
+        Body::Leave(change) => assert_eq!(node.leave(now, &change.group.to_string_lossy()), Ok(true)),
         // These a node says by itself.
         Body::Hello(_) | Body::Ping | Body::PingOk | Body::Elect { .. } | Body::Leader { .. } | Body::Goodbye => {}
         other => panic!("{other:?} is not in these sessions"),

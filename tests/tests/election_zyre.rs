@@ -93,7 +93,7 @@ impl Ours {
         let mut said = Vec::new();
         for (id, conn) in conns {
             for message in self.solo.messages(conn) {
-                let who = |text: &zre_proto::Text| text.to_str().parse().expect("a UUID");
+                let who = |text: &zre_proto::Text| text.to_string_lossy().parse().expect("a UUID");
                 said.extend(match message.body {
                     Body::Hello(_) => Some((id, Word::Hello)),
                     Body::Join(_) => Some((id, Word::Join)),

@@ -449,7 +449,9 @@ fn table(hub: &str) -> BTreeMap<String, String> {
     let mut gossiper = Gossiper::at(hub);
     gossiper.say(&Gossip::Hello);
     let told = gossiper.answers().into_iter().map(|message| match message {
-        Gossip::Publish(tuple) => (tuple.key.to_str().into_owned(), tuple.value.to_str().into_owned()),
+        Gossip::Publish(tuple) => {
+            (tuple.key.to_string_lossy().into_owned(), tuple.value.to_string_lossy().into_owned())
+        }
         other => panic!("{other:?}"),
     });
     told.collect()

@@ -50,7 +50,7 @@ fn run(test: &str, body: impl FnOnce()) {
 #[track_caller]
 fn meet(ours: &mut Ours, peer: &mut HandPeer) -> PeerId {
     let (Body::Hello(hello), content) = peer.expect("HELLO", is_hello) else { unreachable!("it is a HELLO") };
-    assert_eq!((&*hello.name.to_str(), &*hello.endpoint.to_str()), ("ours", endpoint(ours).as_str()));
+    assert_eq!((&*hello.name.to_string_lossy(), &*hello.endpoint.to_string_lossy()), ("ours", endpoint(ours).as_str()));
     assert_eq!((hello.groups, hello.status), (vec!["chat".into()], 1));
     assert!(hello.headers.contains(&("role".into(), "sensor".into())), "{:?}", hello.headers);
     assert!(content.is_empty());
@@ -61,8 +61,8 @@ fn meet(ours: &mut Ours, peer: &mut HandPeer) -> PeerId {
 fn enter(ours: &mut Ours, peer: &HandPeer) -> PeerId {
     let enter = ours.expect_within("ENTER", SECOND, |event| event.kind() == "ENTER");
     let Event::Enter { peer: id, name, endpoint, .. } = enter else { unreachable!("it is an ENTER") };
-    assert_eq!((id, &*name), (PeerId::from(peer.uuid), &*peer.hello.name.to_str()));
-    assert_eq!(endpoint.to_string(), peer.hello.endpoint.to_str());
+    assert_eq!((id, &*name), (PeerId::from(peer.uuid), &*peer.hello.name.to_string_lossy()));
+    assert_eq!(endpoint.to_string(), peer.hello.endpoint.to_string_lossy());
     id
 }
 
@@ -318,7 +318,7 @@ fn heartbeats_of_libzmq_are_answered() {
         let heartbeats = json!({"HEARTBEAT_IVL": 50, "HEARTBEAT_TIMEOUT": 1000, "HEARTBEAT_TTL": 3000});
         let mut peer = HandPeer::with_options("by hand", heartbeats);
         let wire = Wire::to(&endpoint(&ours));
-        let back = Wire::to(&peer.hello.endpoint.to_str());
+        let back = Wire::to(&peer.hello.endpoint.to_string_lossy());
         peer.hello.endpoint = back.endpoint().into();
         peer.connect(wire.endpoint());
         peer.hello();
@@ -401,7 +401,7 @@ fn a_mailbox_whose_connection_breaks_is_an_exit_and_a_new_hello() {
     run("a_mailbox_whose_connection_breaks_is_an_exit_and_a_new_hello", || {
         let mut ours = ours();
         let mut peer = HandPeer::start("by hand");
-        let wire = Wire::to(&peer.hello.endpoint.to_str());
+        let wire = Wire::to(&peer.hello.endpoint.to_string_lossy());
         peer.hello.endpoint = wire.endpoint().into();
         peer.connect(&endpoint(&ours));
         peer.hello();

@@ -50,7 +50,7 @@ fn said_the_same(session: &Session<'_>, spoken: &[Vec<u8>]) {
     assert_eq!(dealer.greeting.mechanism, theirs.greeting.mechanism);
     let (our_ready, their_ready) = (dealer.ready().expect("READY"), theirs.ready().expect("READY"));
     for (name, value) in their_ready.iter() {
-        assert_eq!(our_ready.get(&name.to_str()), Some(value), "{name}");
+        assert_eq!(our_ready.get(&name.to_string_lossy()), Some(value), "{name}");
     }
     let ping = |said: &Said| matches!(said.message.body, Body::Ping | Body::PingOk);
     let before_pings = session.said.iter().take_while(|said| !ping(said)).count();

@@ -29,7 +29,7 @@ fn whoever_speaks_opened_the_connection_and_whoever_listens_says_nothing() {
 fn an_identity_is_01_and_the_uuid() {
     each_session(|_, session, what| {
         let ready = session.transcript.ready().unwrap();
-        let names: Vec<_> = ready.iter().map(|(name, _)| name.to_str().into_owned()).collect();
+        let names: Vec<_> = ready.iter().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
         assert_eq!(names, ["Socket-Type", "Identity"], "{what}: in exactly this case");
         assert_eq!(ready.get("Socket-Type").unwrap(), "DEALER", "{what}");
         let identity = ready.get("Identity").unwrap();
@@ -65,9 +65,9 @@ fn hello_comes_first_and_once() {
 fn hello_names_the_mailbox_that_others_connect_to() {
     each_session(|recording, session, what| {
         let Body::Hello(hello) = &session.said[0].message.body else { panic!("{what}") };
-        let endpoint: Endpoint = hello.endpoint.to_str().parse().unwrap();
+        let endpoint: Endpoint = hello.endpoint.to_string_lossy().parse().unwrap();
         assert_eq!(endpoint, Endpoint::Tcp(recording.mailbox(session.speaker)), "{what}");
-        assert_eq!(endpoint.to_string(), hello.endpoint.to_str(), "{what}");
+        assert_eq!(endpoint.to_string(), hello.endpoint.to_string_lossy(), "{what}");
     });
 }
 

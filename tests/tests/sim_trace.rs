@@ -378,7 +378,7 @@ fn decode(octets: &[u8]) -> (Vec<String>, Vec<Message>) {
     let (mut commands, mut messages, mut inside) = (Vec::new(), Vec::new(), false);
     while let Some(frame) = decoder.next_frame().unwrap() {
         if frame.command {
-            commands.push(Command::decode(&frame.body).unwrap().name().to_str().into_owned());
+            commands.push(Command::decode(&frame.body).unwrap().name().to_string_lossy().into_owned());
             continue;
         }
         if !inside {

@@ -112,11 +112,11 @@ fn a_peer_and_a_group_are_told_hello_and_what_is_sent_to_them() {
         let mut peer = HandPeer::start("peer");
         // Nothing was heard of it: only its endpoint is known.
         assert_eq!(ours.node.whisper(peer.uuid.into(), "early"), Err(SendError::UnknownPeer(peer.uuid.into())));
-        let place = peer.hello.endpoint.to_str().parse().expect("an endpoint");
+        let place = peer.hello.endpoint.to_string_lossy().parse().expect("an endpoint");
         assert_eq!(ours.node.require_peer(None, place), Ok(true));
         let (body, _) = peer.expect("HELLO", |body| matches!(body, Body::Hello(_)));
         let Body::Hello(Hello { endpoint, name, .. }) = body else { unreachable!("a HELLO") };
-        assert_eq!((endpoint.to_str(), name.to_str()), (ours.endpoint().into(), "ours".into()));
+        assert_eq!((endpoint.to_string_lossy(), name.to_string_lossy()), (ours.endpoint().into(), "ours".into()));
         peer.hello.groups.push("tests".into());
         peer.hello.status = 1;
         peer.connect(&ours.endpoint());

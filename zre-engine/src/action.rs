@@ -53,6 +53,7 @@ pub enum Action {
 
 /// When the node wants to be called next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Deadline {
     /// The time.
     pub at: Instant,
@@ -61,7 +62,7 @@ pub struct Deadline {
 }
 
 /// What a deadline is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Wake {
     /// A beacon is due.

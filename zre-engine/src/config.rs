@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 /// How a node behaves. Start from `Config::default()` and change what you need; [`Node::new`](crate::Node::new) checks
 /// it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
     /// The node's name, 1 to 255 octets. Default: the first six hex digits of the UUID. Names are not unique.
@@ -91,7 +91,7 @@ impl Default for Config {
 /// limits.peers = 64;
 /// limits.message = 1 << 20;
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
     /// Content of one message, all frames together. Default 16 MiB. Protects from messages that fill the memory before

@@ -78,8 +78,8 @@ pub enum Input<'a> {
     Timeout,
 }
 
-/// What a listener is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a listener is for. Exhaustive, as [`Input`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ListenerKind {
     /// Peers connect here (a ROUTER).
     Mailbox,
@@ -88,7 +88,7 @@ pub enum ListenerKind {
 }
 
 /// Why a connection is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IoCause {
     /// The other side closed it in an orderly way.

@@ -225,5 +225,9 @@ pub use node::{Node, PeerInfo, Statistics};
 #[doc(hidden)]
 pub use planted::Planted;
 pub use time::Instant;
+/// The crate whose `Uuid` stands in the API.
+pub use uuid;
+/// The crate whose types stand in [`zmtp`] and in errors.
+pub use zre_proto;
 /// Where a connection goes to or a socket listens: the engine's word for an endpoint.
 pub use zre_proto::Endpoint as Address;

@@ -91,7 +91,7 @@ pub enum StartError {
     Stopped,
     /// The machine has no randomness to give.
     #[error("the machine gave no random numbers: {0}")]
-    Random(getrandom::Error),
+    Random(io::Error),
     /// The machine ran out of something.
     #[error("could not set up {what}: {source}")]
     Machine {
@@ -109,6 +109,11 @@ impl StartError {
     /// For `map_err`: names what the machine would not give.
     pub(crate) fn machine(what: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Machine { what, source }
+    }
+
+    /// For `map_err`: there is no randomness. The source of it is no part of the API.
+    pub(crate) fn random(source: getrandom::Error) -> Self {
+        Self::Random(io::Error::other(source))
     }
 
     /// What is wrong with a setting.

@@ -59,7 +59,7 @@ impl Inbox {
 
     /// Takes all events that a node has, if none waits here: they are not looked at then. Whether it did.
     pub(crate) fn put_all(&self, node: &mut Node) -> bool {
-        let many = match node.events().len() {
+        let many = match node.event_queue().len() {
             0 => return true,
             count => count > 1,
         };

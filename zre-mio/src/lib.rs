@@ -98,9 +98,13 @@ pub use interface::InterfaceError;
 pub use mio;
 pub use node::Node;
 pub use run::run;
+/// The crate whose `Uuid` stands in the API.
+pub use uuid;
+/// The state machine under a [`Driver`], which [`Driver::engine`] shows.
+pub use zre_engine;
 pub use zre_engine::app::{App, Cx, Runner};
 pub use zre_engine::{
-    Address, Config, ConfigError, Content, DiscoveryError, Event, EventQueue, ExitReason, Headers, Instant, Limits,
-    ListenerKind, PeerId, PeerIdError, PeerInfo, SendError, Statistics, bytes,
+    Address, Config, ConfigError, Content, DiscoveryError, Event, EventQueue, ExitReason, Headers, InputError, Instant,
+    Limits, ListenerKind, PeerId, PeerIdError, PeerInfo, SendError, Statistics, bytes,
 };
 pub use zre_proto::endpoint::EndpointError;

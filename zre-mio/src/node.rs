@@ -394,10 +394,15 @@ impl mio::event::Source for Node {
     }
 }
 
-/// Handles may go to any thread.
+/// Handles may go to any thread, and so may errors.
 const _: fn() = || {
     fn is_shared<T: Clone + Send + Sync>() {}
     fn is_sent<T: Send>() {}
+    fn is_error<T: std::error::Error + Send + Sync + 'static>() {}
     is_shared::<Node>();
     is_sent::<Driver>();
+    is_error::<crate::StartError>();
+    is_error::<crate::RunError>();
+    is_error::<crate::RecvError>();
+    is_error::<SendError>();
 };

@@ -65,7 +65,7 @@ use zre_engine::app::{App, Cx, Runner};
 pub fn run<A: App>(builder: Builder, app: A) -> Result<A, RunError> {
     let mut poll = Poll::new().map_err(StartError::machine("a poll"))?;
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(StartError::Random)?;
+    getrandom::fill(&mut seed).map_err(StartError::random)?;
     let mut driver = builder.driver(poll.registry(), Token(0))?;
     let mut runner = Runner::new(app, seed);
     let mut events = Events::with_capacity(256);

@@ -7,7 +7,7 @@ use core::{
     str::FromStr,
 };
 
-/// Where a mailbox can be reached.
+/// Where a mailbox can be reached. Not `non_exhaustive`: who connects should overlook none of these.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
     /// `tcp://` with a numeric address.

@@ -3,6 +3,7 @@
 /// A run of octets that is not what it claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} at octet {offset}: {fault}")]
+#[non_exhaustive]
 pub struct DecodeError {
     /// The field that broke, in the words of the specification.
     pub field: &'static str,
@@ -73,6 +74,7 @@ pub enum Fault {
 /// A value that the wire format has no room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {found} octets long, the wire format has room for {limit}")]
+#[non_exhaustive]
 pub struct EncodeError {
     /// The field that is too long.
     pub field: &'static str,

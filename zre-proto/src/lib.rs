@@ -49,8 +49,12 @@ mod wire;
 pub mod zmtp;
 
 pub use beacon::Beacon;
+/// The crate whose `Bytes` and `BufMut` stand in the API.
+pub use bytes;
 pub use endpoint::Endpoint;
 pub use error::{DecodeError, EncodeError, Fault};
 pub use gossip::Gossip;
 pub use message::Message;
 pub use text::Text;
+/// The crate whose `Uuid` stands in the API.
+pub use uuid;

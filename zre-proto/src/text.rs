@@ -7,7 +7,7 @@ use core::fmt;
 /// Text from the wire: meant to be UTF-8, kept as the octets that came.
 ///
 /// Stock peers cut long non-ASCII names in the middle of a character, so the octets may not decode. Two texts are
-/// equal when their octets are. [`Text::to_str`] replaces what does not decode.
+/// equal when their octets are. [`Text::to_string_lossy`] replaces what does not decode.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Bytes);
 
@@ -24,7 +24,7 @@ impl Text {
 
     /// The text, with one U+FFFD for each run of octets that are not UTF-8. It is at most twice as long as the octets,
     /// and one more, and takes no more memory than that.
-    pub fn to_str(&self) -> Cow<'_, str> {
+    pub fn to_string_lossy(&self) -> Cow<'_, str> {
         if let Ok(text) = core::str::from_utf8(&self.0) {
             return text.into();
         }
@@ -88,13 +88,13 @@ impl PartialEq<&str> for Text {
 
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.to_str(), f)
+        fmt::Debug::fmt(&self.to_string_lossy(), f)
     }
 }
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_str())
+        f.write_str(&self.to_string_lossy())
     }
 }
 
@@ -120,9 +120,9 @@ mod tests {
             (b"", ""),
         ] {
             let read = Text::from_octets(Bytes::from_static(octets));
-            assert_eq!(read.to_str(), text);
+            assert_eq!(read.to_string_lossy(), text);
             assert!(text.len() <= 2 * octets.len() + 1);
-            assert_eq!(read.to_str().into_owned().capacity(), text.len());
+            assert_eq!(read.to_string_lossy().into_owned().capacity(), text.len());
         }
     }
 }

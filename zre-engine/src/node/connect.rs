@@ -21,7 +21,7 @@ use crate::{
     log::log,
     planted::Planted,
     time::Instant,
-    zmtp::{Connection, ConnectionConfig, PeerInfo, SocketType},
+    zmtp::{self, Connection, ConnectionConfig, SocketType},
 };
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec};
 use bytes::Bytes;
@@ -196,7 +196,7 @@ impl Node {
     }
 
     /// The ZMTP handshake of a connection is done.
-    pub(super) fn handshaken(&mut self, id: ConnId, info: &PeerInfo) {
+    pub(super) fn handshaken(&mut self, id: ConnId, info: &zmtp::Peer) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.ours = info.metadata.get(OURS).is_some();
         let ours = conn.ours;

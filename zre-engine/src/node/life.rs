@@ -66,10 +66,10 @@ impl Introduction {
             }
         }
         let text = |(name, value): &(zre_proto::Text, zre_proto::Text)| {
-            (name.to_str().into_owned(), value.to_str().into_owned())
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
         };
         Ok(Self {
-            endpoint: hello.endpoint.to_str().parse().ok(),
+            endpoint: hello.endpoint.to_string_lossy().parse().ok(),
             groups: hello.groups.iter().filter(|group| !group.is_empty()).map(group_name).collect(),
             status: hello.status,
             name: group_name(&hello.name),

@@ -278,8 +278,8 @@ impl Node {
         self.events.pop()
     }
 
-    /// Events that nobody has taken.
-    pub fn events(&self) -> &EventQueue {
+    /// Events that nobody has taken: looked at, not taken.
+    pub fn event_queue(&self) -> &EventQueue {
         &self.events
     }
 

@@ -170,7 +170,7 @@ impl Node {
 
     /// The name of a group that we are in.
     fn own_group(&self, group: &Text) -> Option<Arc<str>> {
-        let group = group.to_str();
+        let group = group.to_string_lossy();
         let any = self.planted(Planted::ShoutToAnyGroup) || self.planted(Planted::ShoutAfterLeave);
         let known = self.me.groups.get(&*group).cloned();
         known.or_else(|| any.then(|| Arc::from(&*group)))
@@ -256,7 +256,7 @@ impl Node {
 
 /// A group's name as the application knows it.
 pub(super) fn group_name(group: &Text) -> Arc<str> {
-    Arc::from(&*group.to_str())
+    Arc::from(&*group.to_string_lossy())
 }
 
 impl Peer {

@@ -79,6 +79,7 @@ impl Discovery {
     }
 
     /// By both.
+    #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.beacons |= other.beacons;
         self.hub |= other.hub;
@@ -88,6 +89,7 @@ impl Discovery {
     }
 
     /// And it is a hub for others.
+    #[must_use]
     pub fn as_hub(mut self) -> Self {
         self.hub = true;
         self

@@ -19,6 +19,7 @@ use std::{
 
 /// Which UUID a node has that starts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Identity {
     /// A new one, as the protocol wants it.
     New,

@@ -232,6 +232,7 @@ impl Network {
     }
 
     /// The same latencies and bandwidth, and nothing goes wrong: what [`Scenario`](super::Scenario) heals to.
+    #[must_use]
     pub fn calmed(&self) -> Self {
         let mut calm = Self::default();
         calm.udp.latency = self.udp.latency;

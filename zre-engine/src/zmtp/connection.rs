@@ -26,7 +26,8 @@ const SLICED: usize = 64 << 10;
 const TTL_MAX: u128 = 655;
 
 /// What a connection is, and what it takes from its peer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionConfig {
     /// What we are.
     pub socket_type: SocketType,
@@ -66,7 +67,7 @@ impl ConnectionConfig {
 }
 
 /// The socket types that this implementation plays or meets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SocketType {
     /// Sends to, and receives from, many.
@@ -105,8 +106,9 @@ impl SocketType {
 }
 
 /// What the handshake told about the peer.
-#[derive(Debug, Clone)]
-pub struct PeerInfo {
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peer {
     /// Its socket type.
     pub socket_type: SocketType,
     /// Its identity; empty where it has none.
@@ -116,11 +118,11 @@ pub struct PeerInfo {
 }
 
 /// What a connection has come to.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
     /// The handshake is done.
-    Ready(PeerInfo),
+    Ready(Peer),
     /// A whole message; at least one frame.
     Message(Content),
 }
@@ -166,7 +168,7 @@ struct Partial {
 /// As [`Progress`], with the first frame of a message by itself.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    Ready(PeerInfo),
+    Ready(Peer),
     Message(Bytes, Content),
 }
 
@@ -346,7 +348,7 @@ impl Connection {
     fn command(&mut self, command: Command) -> Result<(), Violation> {
         match command {
             Command::Ready(_) => Err(Violation::SecondReady),
-            Command::Error { reason } => Err(Violation::Refused(reason.to_str().into_owned())),
+            Command::Error { reason } => Err(Violation::Refused(reason.to_string_lossy().into_owned())),
             Command::Ping { context, .. } => {
                 if self.traffic.is_empty() {
                     self.pongs = 0;

@@ -20,5 +20,5 @@ mod mechanism;
 mod queue;
 
 pub(crate) use connection::Incoming;
-pub use connection::{Connection, ConnectionConfig, PeerInfo, Progress, SocketType};
+pub use connection::{Connection, ConnectionConfig, Peer, Progress, SocketType};
 pub(crate) use encoder::Encoder;

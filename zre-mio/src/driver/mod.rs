@@ -188,7 +188,7 @@ impl Driver {
 
     /// The engine, if all its events are such as need no more than to be handed on.
     pub(crate) fn plain_events(&mut self) -> Option<&mut Engine> {
-        Some(&mut self.engine).filter(|engine| !self.silent && engine.events().is_plain())
+        Some(&mut self.engine).filter(|engine| !self.silent && engine.event_queue().is_plain())
     }
 
     /// The next event, which still counts as waiting.

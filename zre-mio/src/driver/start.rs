@@ -100,7 +100,7 @@ impl Driver {
 
         let clock = Clock::new();
         let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(StartError::Random)?;
+        getrandom::fill(&mut seed).map_err(StartError::random)?;
         let linger = settings.config.linger;
         let mut engine = Engine::new(settings.config, seed, clock.now())?;
         for group in &settings.groups {

@@ -13,7 +13,7 @@ const MECHANISM_AT: usize = 12;
 const AS_SERVER_AT: usize = 32;
 
 /// The name of a security mechanism: 1 to 20 octets, NUL-padded.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mechanism([u8; 20]);
 
 impl Mechanism {

@@ -209,9 +209,9 @@ impl Node {
         if newly {
             self.say_held(peer);
         }
-        let group = self.me.groups.get(&*group.to_str()).cloned();
+        let group = self.me.groups.get(&*group.to_string_lossy()).cloned();
         let member = |group: &Arc<str>| self.members.get(group).is_some_and(|members| members.contains(peer));
-        let Some((group, about)) = group.filter(member).zip(about.to_str().parse().ok()) else {
+        let Some((group, about)) = group.filter(member).zip(about.to_string_lossy().parse().ok()) else {
             self.statistics.skipped += 1;
             return;
         };

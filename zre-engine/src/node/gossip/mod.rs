@@ -124,11 +124,11 @@ struct Whereabouts {
 impl Whereabouts {
     /// Or what is wrong with it.
     fn read(tuple: Tuple) -> Result<Self, &'static str> {
-        let key = tuple.key.to_str().parse().map_err(|_| "a key that is no UUID")?;
+        let key = tuple.key.to_string_lossy().parse().map_err(|_| "a key that is no UUID")?;
         if tuple.value.len() > VALUE {
             return Err("too long a value");
         }
-        let text = tuple.value.to_str();
+        let text = tuple.value.to_string_lossy();
         let (endpoint, secure) = match text.split_once('|') {
             Some((endpoint, _)) => (endpoint, true),
             None => (&*text, false),
@@ -190,7 +190,7 @@ impl Node {
         let before = hands(self);
         match self.gossip.table.tell((teller, hand), key, tuple.value.clone(), until) {
             Told::New => {
-                log!(debug, "gossip: {key} is at {}", tuple.value.to_str());
+                log!(debug, "gossip: {key} is at {}", tuple.value.to_string_lossy());
                 for hub in &mut self.gossip.hubs {
                     hub.published.remove(&key);
                 }

@@ -28,6 +28,7 @@ impl fmt::Display for Operation {
 /// What is cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Cut {
     /// Everything, both ways.
     #[default]

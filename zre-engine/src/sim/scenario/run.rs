@@ -67,6 +67,7 @@ const QUIET: Duration = secs(50);
 /// let report = trial.run(&Scenario::swarm(1));
 /// assert!(report.violations.is_empty(), "{report}");
 /// ```
+#[must_use = "nothing happens before `run`"]
 pub struct Trial<A> {
     make: Rc<Make<A>>,
     configure: Rc<Configure>,

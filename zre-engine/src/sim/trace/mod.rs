@@ -79,6 +79,7 @@ pub enum What {
 
 /// What a TCP segment does besides carrying octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Flag {
     /// It asks for a connection.
     Syn,

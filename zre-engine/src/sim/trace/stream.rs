@@ -128,7 +128,7 @@ impl Stream {
 /// Takes a frame: a command is whole at once, a message with its last frame.
 fn take(message: &mut Option<(Message, usize, usize)>, frame: &Frame) -> Result<Option<Item>, DecodeError> {
     if frame.command {
-        let command = Command::decode(&frame.body)?.name().to_str().into_owned();
+        let command = Command::decode(&frame.body)?.name().to_string_lossy().into_owned();
         return Ok(Some(Item::Command { command }));
     }
     if message.is_none() && frame.body.starts_with(&GOSSIP) {
@@ -148,15 +148,15 @@ fn take(message: &mut Option<(Message, usize, usize)>, frame: &Frame) -> Result<
 fn gossip(message: &Gossip) -> Item {
     let (mut key, mut value, mut ttl) = (None, None, None);
     if let Gossip::Publish(tuple) = message {
-        key = Some(tuple.key.to_str().into_owned());
-        value = Some(tuple.value.to_str().into_owned());
+        key = Some(tuple.key.to_string_lossy().into_owned());
+        value = Some(tuple.value.to_string_lossy().into_owned());
         ttl = Some(tuple.ttl);
     }
     Item::Gossip { gossip: message.name(), key, value, ttl }
 }
 
 fn describe((message, frames, octets): (Message, usize, usize)) -> Item {
-    let text = |text: &Text| Some(text.to_str().into_owned());
+    let text = |text: &Text| Some(text.to_string_lossy().into_owned());
     let mut fields = Fields::default();
     if message.body.has_content() {
         (fields.frames, fields.octets) = (Some(frames), Some(octets));
@@ -165,7 +165,7 @@ fn describe((message, frames, octets): (Message, usize, usize)) -> Item {
         Body::Hello(hello) => {
             fields.name = text(&hello.name);
             fields.endpoint = text(&hello.endpoint);
-            fields.groups = Some(hello.groups.iter().map(|group| group.to_str().into_owned()).collect());
+            fields.groups = Some(hello.groups.iter().map(|group| group.to_string_lossy().into_owned()).collect());
             fields.status = Some(hello.status);
         }
         Body::Join(change) | Body::Leave(change) => {

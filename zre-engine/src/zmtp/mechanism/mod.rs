@@ -2,7 +2,7 @@
 
 mod null;
 
-use super::connection::{ConnectionConfig, PeerInfo};
+use super::connection::{ConnectionConfig, Peer};
 use crate::error::Violation;
 use null::Null;
 use zre_proto::zmtp::{Command, Greeting};
@@ -17,7 +17,7 @@ pub(super) enum Handshake {
 #[derive(Debug)]
 pub(super) enum Step {
     /// It is done, and this is the peer.
-    Done(PeerInfo),
+    Done(Peer),
 }
 
 impl Handshake {

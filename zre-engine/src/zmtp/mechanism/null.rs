@@ -3,7 +3,7 @@
 use super::Step;
 use crate::{
     error::Violation,
-    zmtp::connection::{ConnectionConfig, PeerInfo, SocketType},
+    zmtp::connection::{ConnectionConfig, Peer, SocketType},
 };
 use bytes::Bytes;
 use zre_proto::{
@@ -30,17 +30,17 @@ impl Null {
     pub(super) fn command(&mut self, config: &ConnectionConfig, command: Command) -> Result<Step, Violation> {
         let metadata = match command {
             Command::Ready(metadata) => metadata,
-            Command::Error { reason } => return Err(Violation::Refused(reason.to_str().into_owned())),
+            Command::Error { reason } => return Err(Violation::Refused(reason.to_string_lossy().into_owned())),
             _ => return Err(Violation::Handshake),
         };
         let socket_type = metadata.get("Socket-Type").cloned().unwrap_or_default();
         if !config.socket_type.accepts(&socket_type) {
-            return Err(Violation::SocketType(Text::from_octets(socket_type).to_str().into_owned()));
+            return Err(Violation::SocketType(Text::from_octets(socket_type).to_string_lossy().into_owned()));
         }
         let identity = metadata.get("Identity").cloned().unwrap_or_default();
         // What is kept of the peer must not keep the octets that it came in.
         let identity = Bytes::copy_from_slice(&identity);
         let socket_type = SocketType::from_name(&socket_type);
-        Ok(Step::Done(PeerInfo { socket_type, identity, metadata }))
+        Ok(Step::Done(Peer { socket_type, identity, metadata }))
     }
 }
