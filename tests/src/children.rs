@@ -304,15 +304,15 @@ impl Drop for JsonLines {
     }
 }
 
-struct Deadline(Instant);
+pub(crate) struct Deadline(Instant);
 
 #[expect(clippy::disallowed_methods, reason = "children live in the time of the machine")]
 impl Deadline {
-    fn after(within: Duration) -> Self {
+    pub(crate) fn after(within: Duration) -> Self {
         Self(Instant::now() + within)
     }
 
-    fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 }

@@ -14,6 +14,7 @@ pub mod replay;
 pub mod script;
 pub mod seeds;
 pub mod solo;
+pub mod terminal;
 pub mod trouble;
 pub mod world;
 pub mod zgossip;
