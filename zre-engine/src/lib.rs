@@ -25,7 +25,7 @@
 //! 5. Wait for the sockets, at most until [`Node::poll_timeout`].
 //! 6. Tell the node what happened: [`Node::accept`], [`Node::handle`], and for written octets [`Node::advance`]. Back
 //!    to 3.
-//! 7. In the end [`Node::stop`]; go on until [`Event::Stop`].
+//! 7. In the end [`Node::stop`]; go on until [`Event::Stop`], and carry out the actions that came with it.
 //!
 //! ```
 //! use zre_engine::{Action, Address, Config, Event, Input, Instant, LinkId, ListenerId, ListenerKind, Node};
@@ -67,17 +67,151 @@
 //!
 //! # Rules for a driver
 //!
-//! - Give datagrams before what happened to connections in the same turn: that a peer leaves is told by its last beacon,
-//!   and only then does it close its connections.
-//! - Give what can still be read from a connection before its `Closed`, and of a peer's two connections the inbound one
-//!   first.
-//! - [`InputError::UnknownConnection`] is no mistake: the node has closed the connection, and the driver has not taken
-//!   that action yet. Ignore it.
-//! - On [`Action::Writable`], and later whenever the socket takes octets again: [`Node::transmit`] fills slices, a vectored
-//!   write takes some of their octets, [`Node::advance`] says how many; again until `transmit` has none.
-//! - Beacons go to UDP port 5670 unless the cluster has another, and are heard on that port.
+//! All that a driver must know is here. A driver is what stands between a node and the system: it has the sockets, the
+//! clock and the wait. It decides nothing about ZRE. It is a page for one kind of sockets, and a thousand lines for
+//! all kinds.
 //!
-//! `zre-mio` is such a driver; its `driver` folder shows each of these.
+//! ## Order of life
+//!
+//! | when | call | what it brings |
+//! |---|---|---|
+//! | first | [`Node::new`] | nothing to do yet; groups may be joined ([`Node::join`]), hubs and peers named ([`Node::gossip_connect`], [`Node::require_peer`]) |
+//! | a socket listens | [`Input::Listening`] | with the port that it really has, and a number of yours ([`ListenerId`]). May come later too: hubs can be added at any time |
+//! | an interface is chosen | [`Input::LinkUp`] | the node's address on it, and which mailbox beacons tell of. The mailbox must have been announced before. Nodes without beacons have no link |
+//! | then | [`Node::start`] | beacons, connections to hubs. Before it, [`Node::accept`] answers [`AcceptError::NotRunning`] |
+//! | the interface goes, or gets another address | [`Input::LinkDown`], [`Input::LinkUp`] again | beacons stop, or begin anew at once |
+//! | the end | [`Node::stop`] | up to [`Config::linger`] later [`Event::Stop`], see [the end](#the-end) |
+//!
+//! After **every** call that takes `&mut` (the application's `join`, `whisper` and `stop` too, [`Node::consumed`] and
+//! [`Node::advance`]): take the actions, and ask [`Node::poll_timeout`] anew. There may be none. It is cheap.
+//!
+//! ## Time and chance
+//!
+//! `now` comes from a monotonic clock, whose beginning you choose. Twice the same time is right, a time before the
+//! last is [`InputError::TimeWentBackwards`]. One reading of the clock may serve a whole turn. When the time of
+//! [`Node::poll_timeout`] has come, say [`Input::Timeout`]; too early does no harm, too late makes peers wait. A clock
+//! that stands still while the machine sleeps is as good as one that jumps: after a jump longer than
+//! [`Config::expired`] the node asks its peers whether they live before it gives any of them up. The node has its own
+//! time-outs for all that peers do (connecting, handshake, HELLO, silence): a driver needs none.
+//!
+//! The seed is the only chance there is: 32 octets of the system's random source for a real node, since its UUID and
+//! its jitter come of it; a number of your choice in a test.
+//!
+//! ## What to do on each action
+//!
+//! | action | do |
+//! |---|---|
+//! | [`Action::Broadcast`] | Send the datagram to the link's broadcast address, port 5670 (or the cluster's own), *from the link's address*. If that fails, let it be: the next is due in a second |
+//! | [`Action::Connect`] | Begin to connect, without waiting. Then say [`Input::Connected`], or [`Input::Closed`] with the cause. Where `to` is a name, see below |
+//! | [`Action::Writable`] | Begin to write, see below. It comes only when there was nothing to write before |
+//! | [`Action::Reading`] | `on: false`: read no more from this one, until `on: true`. Connections begin with reading on |
+//! | [`Action::Close`] | Write what is left, then close the socket. Never said twice for one id |
+//!
+//! They are to be done in the order in which they come. An action for an id that you do not have is nothing: you said
+//! `Closed` a moment ago.
+//!
+//! ## Connections
+//!
+//! *Ids.* A [`ConnId`] is an [index](ConnId::index) for your table and a generation. The index of a connection that is
+//! gone is given to a new one, perhaps before you have taken the [`Action::Close`] of the old one. So take the actions
+//! before [`Node::accept`], and compare whole ids: what the poll tells late, of an old generation, is for nobody. To
+//! the node a stale id is [`InputError::UnknownConnection`], or 0 from [`Node::transmit`], and never somebody else.
+//!
+//! *Those who come.* Accept, then [`Node::accept`]: on `Ok` keep the socket under that id, and only then take the
+//! actions; on an error close the socket, and go on. `from` and `local` are the two ends as the system tells them. If
+//! the socket is of no use after an `Ok`, say `Closed`.
+//!
+//! *Those that you open.* On `Connect` with `tcp://` and a number, connect from the address of the node's own
+//! interface, where there is one: peers know a node by the address that its beacons come from. With a name
+//! ([`Address::Name`]), look it up elsewhere, so that nobody waits; for each address that you try say
+//! [`Input::Resolved`], then take the actions, for the node may not want that one and close the connection. Nothing
+//! found: `Closed` with [`IoCause::Unresolved`]. With `ipc://` and `inproc://` only nodes come that listen so
+//! themselves; who has neither says `Closed` with [`IoCause::Other`]. The `local` of `Connected` is your end of the
+//! socket: HELLO tells the peer by it where you are.
+//!
+//! *Reading.* Chunks of any size, each as [`Input::Received`], in order. [`Node::read_hint`] says what the frame in
+//! progress still wants (0: nobody knows yet): a buffer of that size and no less than, say, 64 KiB saves a copy of a
+//! large payload. Stop as soon as `Reading { on: false }` has come; what you have read already, give all the same.
+//! Bound what one connection may bring in one turn, or one loud peer makes the others late.
+//!
+//! *Writing.* [`Node::transmit`] fills slices, a vectored write takes some of their octets, [`Node::advance`] tells
+//! how many; again until `transmit` has none, or until the socket takes no more and then again when it does. The array
+//! of slices is made anew for each round, since it borrows the node:
+//!
+//! ```
+//! # use zre_engine::{ConnId, Instant, Node};
+//! # use std::io::{self, IoSlice, Write};
+//! /// Whether all is written. An error means: say `Closed`, and drop the socket.
+//! fn write(node: &mut Node, now: Instant, conn: ConnId, socket: &mut impl Write) -> io::Result<bool> {
+//!     loop {
+//!         let mut chunks: [&[u8]; 16] = [&[]; 16];
+//!         let filled = node.transmit(conn, &mut chunks);
+//!         if filled == 0 {
+//!             return Ok(true);
+//!         }
+//!         let slices = chunks.map(IoSlice::new);
+//!         match socket.write_vectored(&slices[..filled]) {
+//!             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+//!             Ok(written) => node.advance(now, conn, written),
+//!             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+//!             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+//!             Err(error) => return Err(error),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! *Who closes.* Either side, once:
+//!
+//! - The system does: a read of 0 octets ([`IoCause::Finished`]), an error, an attempt that fails. ZMTP knows no
+//!   half-closed connection, so the end of the one direction is the end of both. Give what can still be read, say
+//!   `Closed`, drop the socket. The id is dead from then on.
+//! - The node does, by `Close`. Give it nothing more from this connection: it is refused, or not heeded. Where
+//!   `transmit` still has octets, write them; when it has none left, drop the socket, and say nothing. If they cannot
+//!   be written (the connection breaks, or [`Config::linger`] has passed, after which the node lets go of them by
+//!   itself), drop it and say `Closed`. A connection that does not stand yet is given up at once.
+//!
+//! *While reading is off* do not look for the end either: it comes after what was not read. If a write fails
+//! meanwhile, say `Closed`; the node tells the application after what came before.
+//!
+//! *Order.* In one turn give datagrams before what happened to connections: that a peer leaves is told by its last
+//! beacon, and only then does it close its connections. Give what can still be read before `Closed`, and of a peer's
+//! two connections the inbound one first. Otherwise a peer that has left in an orderly way is told of as `lost`, and
+//! what it said last may be missed.
+//!
+//! *Sockets.* `TCP_NODELAY` on both kinds: messages are small, and ours are written together already. A backlog of
+//! some thousands: a hundred nodes that start together overflow 128. For beacons one socket that hears, on port 5670
+//! with `SO_REUSEADDR` (and `SO_REUSEPORT`), since all nodes of a machine share it, and bound on Linux to the
+//! broadcast address, so that nothing is heard of other interfaces; and one that sends, bound to the link's address,
+//! with `SO_BROADCAST`. Where a port is chosen by the system, listen first and announce what it chose.
+//!
+//! ## Running out of descriptors
+//!
+//! Connecting: `Closed` with [`IoCause::Exhausted`]; the node tries again, more and more slowly. Accepting: leave the
+//! caller in the backlog, do not ask the poll again for a quarter of a second, or it makes you spin, and go on with
+//! the rest. The most that a node wants is what [`Limits`] says.
+//!
+//! ## Events
+//!
+//! [`Node::poll_event`] gives them one by one; [`Event::octets`] says what each counts for, and [`Node::consumed`]
+//! takes that back when the application is done with it, at once or much later. Who forgets it stops the node from
+//! reading once [`Limits::events`] is reached. Who hands events to another thread takes them all by
+//! [`Node::take_events`] into an [`EventQueue`], where they stay small.
+//!
+//! ## The end
+//!
+//! [`Node::stop`] lets out what waits, for at most [`Config::linger`]; meanwhile the loop goes on as ever. Then come
+//! the last beacons and a `Close` for each connection as actions, and [`Event::Stop`] as the last event. Carry out
+//! these actions, write the rest with all connections side by side, for at most `linger` more, and drop everything. A
+//! node that is dropped without `stop` is `lost` to its peers, after up to [`Config::expired`]. It cannot be started
+//! again: make a new one.
+//!
+//! ## Mistakes
+//!
+//! [`InputError::UnknownConnection`] is none: the node has closed the connection, and you have not taken that action
+//! yet. Ignore it. Any other [`InputError`] is a mistake of the driver, worth a log line; it has changed nothing.
+//!
+//! `zre-mio` is such a driver; its `driver` folder shows each of these. The simulator drives nodes by the same rules.
 //!
 //! # Applications
 //!
@@ -104,17 +238,21 @@
 //!
 //! # Errors
 //!
+//! Four kinds, each by whose fault it is. None of them ends a node.
+//!
 //! | type | whose | what then |
 //! |---|---|---|
-//! | [`ConfigError`] | who configures | nothing was made |
+//! | [`ConfigError`] | who configures | nothing was made or changed; the text names the setting, and what would do |
 //! | [`InputError`], [`AcceptError`] | the driver | harmless; nothing has changed |
-//! | [`SendError`] | the application | nothing was sent to anybody |
-//! | [`CloseReason`] | the peer, mostly | the connection closes; the reason names the rule |
+//! | [`SendError`], [`DiscoveryError`] | the application | nothing was sent to anybody; [`SendError::Full`] will pass, the others will not by themselves |
+//! | [`CloseReason`] | the peer, mostly | no `Err`, but an [`Action::Close`]: the connection closes, the reason names the rule, and [`Statistics::closed`] counts it |
 //!
 //! # Back-pressure
 //!
 //! *Sending.* What waits for a peer is bounded ([`Limits::send_queue`]). A message that does not fit is refused as
-//! [`SendError::Full`]; one [`Event::Room`] follows when half of the queue is free.
+//! [`SendError::Full`], before it gets its number: a message that has one must arrive, or the relation ends. One
+//! [`Event::Room`] follows when half of the queue is free, or when there is nothing left to wait for. A peer that takes not one
+//! octet of a full queue for [`Config::send_timeout`] is given up as [`ExitReason::Slow`].
 //!
 //! *Receiving.* What waits for the application is bounded too ([`Limits::events`]). Beyond that the node takes no more
 //! messages and tells the driver to stop reading, so TCP makes the senders wait. Nothing is lost. Until they are taken,
