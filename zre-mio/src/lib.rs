@@ -61,8 +61,65 @@
 //! # Ok::<(), zre_mio::RunError>(())
 //! ```
 //!
-//! Log lines go to `tracing` with the feature of that name: which interface was chosen, start and stop at `info`, what
-//! needs attention at `warn`, all traffic at `trace`. No signal handler is installed.
+//! # How it hangs together
+//!
+//! ```text
+//!    your program     zre-mio                                            zre-engine, zre-proto
+//!                   ┌─ Node: a thread ─────────┐                      ┌──────────────────────┐
+//!    whisper, … ──► │  Driver: sockets, names, │ ── octets, time ───► │  the protocol,       │
+//!    Event      ◄── │  interfaces, the clock   │ ◄─ actions, events ─ │  no sockets or clock │
+//!                   └──────────────────────────┘                      └──────────────────────┘
+//! ```
+//!
+//! All that the protocol decides is decided in `zre-engine`, which runs the same in a test, a fuzzer and a simulated
+//! cluster. Who wants other sockets than mio's writes another driver: its documentation has the rules.
+//!
+//! # A driver in your own loop
+//!
+//! Poll for no longer than [`Driver::timeout`], give the events to [`Driver::turn`], take [`Driver::poll_event`] until
+//! it has none. Between two turns call what you like, and ask for the time-out anew. [`Driver`] has the loop in full.
+//!
+//! # Errors
+//!
+//! | type | when | what then |
+//! |---|---|---|
+//! | [`StartError`] | at the start | nothing is left behind; the text says what to try. [`ConfigError`], [`InterfaceError`], [`BindError`] and [`EndpointError`] are in it |
+//! | [`SendError`] | `whisper`, `shout`, `join`, `leave` | nothing was sent to anybody. `UnknownPeer`: it has left again, which happens at any time. `Full` will pass |
+//! | [`DiscoveryError`] | `gossip_connect`, `require_peer` | nothing has changed |
+//! | [`RecvError`] | `recv` and its kin | no event yet, or never again |
+//! | [`RunError`] | [`run`] | it did not start, or the poll failed |
+//!
+//! What a *peer* does wrong is no error here: its connection closes, and [`Event::Exit`] has the reason. What befalls
+//! the machine while a node runs (no descriptors, an interface that goes) is logged at `warn`, and the node goes on as
+//! well as it can.
+//!
+//! # Back-pressure
+//!
+//! A peer that does not read has a queue of 8 MiB here; when that is full, [`Node::whisper`] and [`Node::shout`] wait,
+//! and [`Node::try_whisper`] and [`Node::try_shout`] say [`SendError::Full`]; [`Event::Room`] tells when to go on.
+//! After 10 s without one octet taken, the peer is given up as `slow`. An application that does not take its events
+//! makes its senders wait, by TCP: nothing is lost. The one trap: two nodes whose only threads both wait in `whisper`
+//! do not read.
+//!
+//! # Time, chance, copies
+//!
+//! Clocks are monotonic ones; a machine may sleep, and its node asks its peers before it gives any of them up. The seed
+//! of a node is of the system's random source. A large payload is not copied from the socket's buffer to the
+//! application, a small one once; [`Content::detach`] is for what you keep for long.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `tracing` | no | log lines: start, stop and the life of peers at `info`, what needs attention at `warn`, connections at `debug`, all traffic at `trace` |
+//! | `cli` | no | the program `zre` (chat, pipe, gossip, perf, sim, soak), with `tracing` |
+//!
+//! No signal handler is installed, no file and no variable of the environment is read. Linux is what is tested.
+//!
+//! # The manual
+//!
+//! [`manual`] has what does not belong to one item: protocol choices, every default with its reason, other programs and
+//! their ways, the simulator, and what to do when a cluster does not do what it should.
 #![forbid(unsafe_code)]
 
 mod bind;
@@ -79,6 +136,7 @@ mod interface;
 mod ipc;
 mod listener;
 mod log;
+pub mod manual;
 mod node;
 mod resolver;
 mod run;

@@ -1,7 +1,7 @@
 //! What is on the wire when programs speak ZRE: beacons, messages and the ZMTP 3 framing below them.
 //!
-//! This crate turns octets into values and values into octets. It opens nothing, keeps no state beyond a partial
-//! frame, and needs no more than `alloc`. What a node does about these values is in the crate `zre-engine`.
+//! This crate turns octets into values and values into octets. It opens nothing, keeps no state beyond a partial frame,
+//! and needs no more than `alloc`. What a node does about these values is in the crate `zre-engine`.
 //!
 //! ```text
 //!   UDP datagram ──► Beacon
@@ -37,9 +37,9 @@
 //!
 //! # Errors
 //!
-//! [`DecodeError`] says which field broke, at which octet, and how; [`EncodeError`] says which field is longer than its format allows.
-//! Whoever sent what does not decode has broken the protocol, and what to do about it is for the caller to say: no
-//! input panics.
+//! [`DecodeError`] says which field broke, at which octet, and how; [`EncodeError`] says which field is longer than its
+//! format allows. Whoever sent what does not decode has broken the protocol, and what to do about it is for the caller
+//! to say: no input panics.
 //!
 //! ```
 //! use zre_proto::Beacon;
@@ -50,8 +50,9 @@
 //!
 //! # Octets and copies
 //!
-//! Decoders of messages take [`bytes::Bytes`], and what is in a message shares them: nothing is copied where it can be sliced. A payload
-//! that spans two reads is put together once. A length or a count that was declared is never an allocation: memory follows what came.
+//! Decoders of messages take [`bytes::Bytes`], and what is in a message shares them: nothing is copied where it can be
+//! sliced. A payload that spans two reads is put together once. A length or a count that was declared is never an
+//! allocation: memory follows what came.
 //!
 //! # Features
 //!
