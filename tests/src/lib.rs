@@ -21,3 +21,16 @@ pub mod zgossip;
 pub mod zre;
 pub mod zyre;
 pub mod zyrejs;
+
+/// The Rust of the pages that a user reads first: it compiles, and what it asserts is so.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Repository;
+    #[doc = include_str!("../../zre-proto/README.md")]
+    struct Proto;
+    #[doc = include_str!("../../zre-engine/README.md")]
+    struct Engine;
+    #[doc = include_str!("../../zre-mio/README.md")]
+    struct Mio;
+}
