@@ -98,6 +98,11 @@ impl Cx<'_> {
     }
 
     /// Joins a group and tells all peers. `Ok(false)`: the node was in it already, and nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::BadGroup`] for a name that is not 1 to 255 octets long, [`SendError::TooManyGroups`] where the node's HELLO
+    /// has no room for it, [`SendError::Full`] where a peer's queue is so full that it cannot be told, [`SendError::Stopped`].
     pub fn join(&mut self, group: &str) -> Result<bool, SendError> {
         let joined = self.node.join(self.now, group);
         self.desk.note(|| Deed::Join { group: group.into(), done: joined.is_ok() });
@@ -105,6 +110,10 @@ impl Cx<'_> {
     }
 
     /// Leaves a group and tells all peers. `Ok(false)`: the node was not in it, and nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`join`](Self::join).
     pub fn leave(&mut self, group: &str) -> Result<bool, SendError> {
         let left = self.node.leave(self.now, group);
         self.desk.note(|| Deed::Leave { group: group.into(), done: left.is_ok() });
@@ -113,6 +122,11 @@ impl Cx<'_> {
 
     /// Wants to lead a group from now on, whenever the node is in it ([`Node::set_contest_in_group`]). `Ok(false)`: it did
     /// already.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::BadGroup`], [`SendError::TooManyGroups`] beyond [`Limits::groups`](crate::Limits::groups), and
+    /// [`SendError::Stopped`].
     pub fn set_contest_in_group(&mut self, group: &str) -> Result<bool, SendError> {
         let contests = self.node.set_contest_in_group(self.now, group);
         self.desk.note(|| Deed::Contest { group: group.into(), done: contests.is_ok() });
@@ -126,6 +140,10 @@ impl Cx<'_> {
 
     /// Looks for a peer at this endpoint, whether or not a beacon comes from there ([`Node::require_peer`]). `Ok(false)`: it
     /// was sought there already.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`], where no connection can lead there, or enough are sought already.
     pub fn require_peer(&mut self, peer: Option<PeerId>, endpoint: Address) -> Result<bool, DiscoveryError> {
         let sought = self.node.require_peer(self.now, peer, endpoint.clone());
         self.desk.note(|| Deed::RequirePeer(peer, endpoint));
@@ -134,6 +152,11 @@ impl Cx<'_> {
 
     /// Sends a message to one peer. [`SendError::Full`] where too much waits for it already; once half of that is gone,
     /// [`Event::Room`] comes.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent: [`SendError::UnknownPeer`] where the peer has not entered or has left, [`SendError::Full`],
+    /// [`SendError::TooLarge`] and [`SendError::TooManyFrames`] beyond the limits, [`SendError::Stopped`].
     pub fn whisper(&mut self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
         let content = content.into();
         let noted = self.desk.journal.is_some().then(|| content.clone());
@@ -147,6 +170,11 @@ impl Cx<'_> {
 
     /// Sends a message to all peers in a group, or to none, and returns to how many. As with
     /// [`whisper`](Self::whisper), [`SendError::Full`] names a peer that holds it up.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was sent to anybody: [`SendError::Full`], [`SendError::BadGroup`], [`SendError::TooLarge`],
+    /// [`SendError::TooManyFrames`], [`SendError::Stopped`].
     pub fn shout(&mut self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
         let content = content.into();
         let noted = self.desk.journal.is_some().then(|| content.clone());
@@ -160,6 +188,10 @@ impl Cx<'_> {
     }
 
     /// Sets a header. Peers that are there already do not hear of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], where the name is not 1 to 255 octets long, the value is too long, or the HELLO has no room for them.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
         let set = self.node.set_header(name, value);
         self.desk.note(|| Deed::SetHeader(name.into(), value.into()));
@@ -167,6 +199,10 @@ impl Cx<'_> {
     }
 
     /// Ends the relation with a peer. It may come back when its next beacon is heard.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownPeer`], where the peer has not entered or has left.
     pub fn disconnect(&mut self, peer: PeerId) -> Result<(), SendError> {
         let ended = self.node.disconnect(self.now, peer);
         self.desk.note(|| Deed::Disconnect(peer));

@@ -30,6 +30,10 @@ pub struct Beacon {
 
 impl Beacon {
     /// Reads a datagram. It must be exactly one beacon, of 22 or 54 octets.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] for another length, signature or version.
     pub fn decode(datagram: &[u8]) -> Result<Self, DecodeError> {
         let length = |found| DecodeError::new("beacon length", found, Fault::Length { expected: "22 or 54", found });
         if datagram.len() != BEACON_V1_LEN && datagram.len() != BEACON_V3_LEN {

@@ -62,6 +62,10 @@ mod id {
 
 impl Gossip {
     /// Reads a message. Text is sliced from `frame`, not copied. The error says which field is bad and where.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for what is cut off, has octets after its end, or is of another protocol or version.
     pub fn decode(frame: &Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(frame);
         if reader.array("gossip signature")? != SIGNATURE {
@@ -89,6 +93,10 @@ impl Gossip {
     }
 
     /// Appends the frame to `out`. On an error nothing was written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`], where a field is longer than its format has room for.
     pub fn encode(&self, out: &mut impl BufMut) -> Result<(), EncodeError> {
         if let Self::Publish(tuple) = self {
             check_string("PUBLISH key", tuple.key.as_octets())?;

@@ -137,6 +137,10 @@ impl Message {
     /// Reads the first frame of a message.
     ///
     /// Text is sliced from `frame`, not copied. The error says which field is bad and where.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for what is cut off, has octets after its end, or is of another protocol or version.
     pub fn decode(frame: &Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(frame);
         if reader.array("message signature")? != SIGNATURE {
@@ -174,6 +178,10 @@ impl Message {
     }
 
     /// Appends the frame to `out`. On an error nothing was written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`], where a field is longer than its format has room for.
     pub fn encode(&self, out: &mut impl BufMut) -> Result<(), EncodeError> {
         self.body.encode(self.sequence, out)
     }
@@ -186,6 +194,10 @@ impl Message {
 
 impl Body {
     /// Appends the frame of a message with this body and number to `out`. On an error nothing was written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`], where a field is longer than its format has room for.
     pub fn encode(&self, sequence: u16, out: &mut impl BufMut) -> Result<(), EncodeError> {
         self.check()?;
         let [high, low] = sequence.to_be_bytes();

@@ -501,6 +501,11 @@ impl Node {
     }
 
     /// Ends the relation with a peer, as the application wishes. A peer that still beacons will be met again.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownPeer`](crate::SendError::UnknownPeer) where the peer has not entered or has left, and
+    /// [`SendError::Input`](crate::SendError::Input) where time went back.
     pub fn disconnect(&mut self, now: Instant, id: PeerId) -> Result<(), crate::SendError> {
         self.tick(now)?;
         if self.peer(id).is_none() {

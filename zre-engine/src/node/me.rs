@@ -160,16 +160,31 @@ fn check_durations(config: &Config) -> Result<(), ConfigError> {
 
 impl Node {
     /// Sets a header. Peers learn headers when they meet the node, so after the start only new ones see it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], where the name is not 1 to 255 octets long, the value is longer than
+    /// [`Limits::header_value`](crate::Limits::header_value), or the HELLO has no room for them. Nothing has changed then.
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
         self.me.set_header(name, value, &self.config.limits)
     }
 
     /// Joins a group; `Ok(false)` if the node is in it already. Peers are told.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::BadGroup`] for a name that is not 1 to 255 octets long, [`SendError::TooManyGroups`] where the HELLO has no
+    /// room for it, [`SendError::Full`] where a peer's queue is so full that it cannot be told, [`SendError::Stopped`], and
+    /// [`SendError::Input`] where time went back. Nobody was told anything then.
     pub fn join(&mut self, now: Instant, group: &str) -> Result<bool, SendError> {
         self.change_membership(now, group, true)
     }
 
     /// Leaves a group; `Ok(false)` if the node is not in it. Peers are told.
+    ///
+    /// # Errors
+    ///
+    /// As for [`join`](Self::join).
     pub fn leave(&mut self, now: Instant, group: &str) -> Result<bool, SendError> {
         self.change_membership(now, group, false)
     }

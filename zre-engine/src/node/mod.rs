@@ -165,6 +165,10 @@ impl Node {
     ///
     /// All randomness (the UUID where the configuration has none, jitter) comes from `seed`. `now` is the first of the
     /// times that every later call gives; they may not go back.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], for the first setting that cannot work.
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Result<Self, ConfigError> {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let me = Me::new(&config, &mut rng)?;
@@ -204,6 +208,11 @@ impl Node {
 
     /// Begins: beacons go out on every link, hubs are connected to, and peers are taken. A node with a listener for hubs' clients
     /// and no mailbox is a hub that stands alone: it has no peers.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::AlreadyStarted`], also after a stop; [`InputError::NoMailbox`] where nothing listens;
+    /// [`InputError::TimeWentBackwards`].
     pub fn start(&mut self, now: Instant) -> Result<(), InputError> {
         self.tick(now)?;
         if self.phase != Phase::New {
@@ -225,6 +234,12 @@ impl Node {
     }
 
     /// Takes an input. An error means that the driver should not have given it; nothing has changed then.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError::TimeWentBackwards`] for any input; [`InputError::UnknownConnection`] for a connection that the node has closed
+    /// meanwhile, which is no mistake; [`InputError::UnknownLink`], [`InputError::UnknownListener`], [`InputError::BadListener`],
+    /// [`InputError::AlreadyConnected`] and [`InputError::NotConnected`] for what they say.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> Result<(), InputError> {
         self.tick(now)?;
         match input {
@@ -252,6 +267,10 @@ impl Node {
     /// A connection came in on a listener: `from` is the other end's address (it decides where we connect in return, and
     /// whether a newer connection is believed), `local` is ours. Where the other end has no address of its own, as with
     /// `ipc://` and `inproc://`, both are the listener's. On an error the driver closes its socket.
+    ///
+    /// # Errors
+    ///
+    /// [`AcceptError`]: the node is not running, a limit is reached, the listener is not known, or time went back.
     pub fn accept(
         &mut self,
         now: Instant,

@@ -34,6 +34,12 @@ impl Node {
     /// Sends a message to one peer.
     ///
     /// `Full` means that nothing was sent and that an [`Event::Room`] will say when to try again.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownPeer`] where the peer has not entered, has left, or is the node itself; [`SendError::Full`];
+    /// [`SendError::TooLarge`] and [`SendError::TooManyFrames`] beyond [`Limits`](crate::Limits); [`SendError::Stopped`]; and
+    /// [`SendError::Input`] where time went back.
     pub fn whisper(&mut self, now: Instant, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
         self.tick(now)?;
         let content = self.check_content(content.into())?;
@@ -49,6 +55,12 @@ impl Node {
     /// Sends a message to all peers in a group, whether or not this node is in it; how many there were.
     ///
     /// All or nothing: `Full` names one peer whose queue has no room, and nobody got anything.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`]; [`SendError::BadGroup`] for a name that is not 1 to 255 octets long; [`SendError::TooLarge`] and
+    /// [`SendError::TooManyFrames`] beyond [`Limits`](crate::Limits); [`SendError::Stopped`]; and [`SendError::Input`] where time went
+    /// back.
     pub fn shout(&mut self, now: Instant, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
         self.tick(now)?;
         let content = self.check_content(content.into())?;

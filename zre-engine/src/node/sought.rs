@@ -131,6 +131,11 @@ impl Sought {
 impl Node {
     /// Looks for a peer at this endpoint, whether or not a beacon comes from there, until the node stops: by its UUID, or
     /// for whoever is there. `Ok(false)` where it is sought there already. May be called before the start.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`]: no connection can lead there, it is this node itself, 1,024 are sought already, or the node has
+    /// stopped.
     pub fn require_peer(
         &mut self,
         now: Instant,

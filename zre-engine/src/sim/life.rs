@@ -73,6 +73,10 @@ pub enum Call {
 
 impl Call {
     /// Makes the call: any is allowed at any time. The id of an accepted connection is returned.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`], with what the node answered.
     pub fn make(&self, node: &mut Node, now: Instant) -> Result<Option<ConnId>, CallError> {
         let input = match self {
             Self::Listening(at) => {

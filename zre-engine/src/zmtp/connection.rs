@@ -217,6 +217,10 @@ impl Connection {
     ///
     /// The frames of a message are slices of what was given to [`Connection::receive`], as far as they lie within one chunk,
     /// and keep it in memory: copy what is to be kept for long. An error ends the connection: close it.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason`], with the rule that the peer broke: close the connection. Nothing comes after that.
     pub fn poll(&mut self, now: Instant) -> Result<Option<Progress>, CloseReason> {
         Ok(self.poll_parts(now)?.map(|incoming| match incoming {
             Incoming::Ready(peer) => Progress::Ready(peer),
@@ -451,6 +455,10 @@ impl Connection {
     }
 
     /// Looks at the clocks. An error ends the connection: close it.
+    ///
+    /// # Errors
+    ///
+    /// [`CloseReason::HandshakeTimeout`] or [`CloseReason::HeartbeatTimeout`].
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), CloseReason> {
         if self.deadline.is_none_or(|deadline| now < deadline) {
             return Ok(());

@@ -225,17 +225,29 @@ impl Driver {
     }
 
     /// Joins a group and tells all peers. `Ok(false)`: the node was in it already, and nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Node::join`](crate::Node::join).
     pub fn join(&mut self, group: &str) -> Result<bool, SendError> {
         self.apply(|engine, now| engine.join(now, group))
     }
 
     /// Leaves a group and tells all peers. `Ok(false)`: the node was not in it, and nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Node::leave`](crate::Node::leave).
     pub fn leave(&mut self, group: &str) -> Result<bool, SendError> {
         self.apply(|engine, now| engine.leave(now, group))
     }
 
     /// Sends a message to one peer. [`SendError::Full`] where too much waits for it already; once half of that is gone,
     /// [`Event::Room`] comes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Node::try_whisper`](crate::Node::try_whisper): a driver never waits.
     pub fn whisper(&mut self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
         let content = content.into();
         let octets = content.octets();
@@ -246,6 +258,10 @@ impl Driver {
 
     /// Sends a message to all peers in a group, or to none, and returns to how many. As with
     /// [`whisper`](Self::whisper), [`SendError::Full`] names a peer that holds it up.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Node::try_shout`](crate::Node::try_shout): a driver never waits.
     pub fn shout(&mut self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
         let content = content.into();
         let octets = content.octets();
@@ -261,11 +277,19 @@ impl Driver {
     }
 
     /// Sets a header. Peers that are there already do not hear of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Node::set_header`](crate::Node::set_header).
     pub fn set_header(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
         self.apply(|engine, _| engine.set_header(name, value))
     }
 
     /// Ends the relation with a peer. It may come back when its next beacon is heard.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::UnknownPeer`], where the peer has not entered or has left.
     pub fn disconnect(&mut self, peer: PeerId) -> Result<(), SendError> {
         self.apply(|engine, now| engine.disconnect(now, peer))
     }

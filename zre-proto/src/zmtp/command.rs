@@ -46,6 +46,10 @@ pub enum Command {
 
 impl Command {
     /// Reads the body of a command frame.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for a name that is none and for a known command that is cut off or too long.
     pub fn decode(body: &Bytes) -> Result<Self, DecodeError> {
         if body.starts_with(MANGLED_ERROR) {
             return Self::decode_error(&body.slice(MANGLED_ERROR.len()..), MANGLED_ERROR.len());
@@ -109,6 +113,10 @@ impl Command {
     }
 
     /// Appends the body of the command's frame. On an error nothing was written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError`], where a field is longer than its format has room for.
     pub fn encode(&self, out: &mut impl BufMut) -> Result<(), EncodeError> {
         match self {
             Self::Ready(metadata) => metadata.check()?,

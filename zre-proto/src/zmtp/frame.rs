@@ -55,6 +55,10 @@ impl FrameHeader {
     }
 
     /// Reads a header from the front of `octets`, with the number of octets it took; `None` while some are missing.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for flag bits that are reserved or contradict each other.
     #[inline]
     pub fn decode(octets: &[u8]) -> Result<Option<(Self, usize)>, DecodeError> {
         let Some(&flags) = octets.first() else { return Ok(None) };
@@ -187,6 +191,10 @@ impl FrameDecoder {
     /// The next whole frame; `None` when more octets are needed.
     ///
     /// After an error the stream cannot be read further.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for bad flags and for a frame beyond the limit.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
         match self.short_frame() {

@@ -87,6 +87,10 @@ impl Greeting {
     }
 
     /// Reads 64 octets. Padding and filler mean nothing and are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for another signature, or a version before 3.0.
     pub fn decode(octets: &[u8; GREETING_LEN]) -> Result<Self, DecodeError> {
         check_start(octets)?;
         let mut mechanism = [0; 20];
@@ -130,6 +134,10 @@ impl GreetingDecoder {
     /// Takes what belongs to the greeting from the front of `input`.
     ///
     /// Returns how many octets it took, and the greeting once all 64 are there. A wrong start is an error at once.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`], for another signature, or a version before 3.0.
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, Option<Greeting>), DecodeError> {
         let taken = input.len().min(GREETING_LEN - self.filled);
         self.octets[self.filled..self.filled + taken].copy_from_slice(&input[..taken]);

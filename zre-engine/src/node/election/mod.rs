@@ -86,6 +86,11 @@ impl Node {
     ///
     /// Among those who contest, the one with the smallest UUID leads; members that do not contest hear who
     /// ([`Event::Leader`]). A node that finds itself alone leads after two seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::BadGroup`] for a name that is not 1 to 255 octets long, [`SendError::TooManyGroups`] beyond
+    /// [`Limits::groups`](crate::Limits::groups), [`SendError::Stopped`], and [`SendError::Input`] where time went back.
     pub fn set_contest_in_group(&mut self, now: Instant, group: &str) -> Result<bool, SendError> {
         self.tick(now)?;
         if matches!(self.phase, Phase::Stopping | Phase::Stopped) {

@@ -62,6 +62,10 @@ pub(super) struct Hub {
 impl Node {
     /// Gossips with the hub at this endpoint from the start on, or from now: tells it where this node is, and meets the
     /// nodes that it tells of. Several hubs may be given, for redundancy. `Ok(false)` where it is one already.
+    ///
+    /// # Errors
+    ///
+    /// [`DiscoveryError`]: no connection can lead there, it is this node itself, there are 64 already, or the node has stopped.
     pub fn gossip_connect(&mut self, now: Instant, hub: Address) -> Result<bool, DiscoveryError> {
         self.tick(now)?;
         if matches!(self.phase, Phase::Stopping | Phase::Stopped) {
