@@ -121,13 +121,13 @@
 //! actions; on an error close the socket, and go on. `from` and `local` are the two ends as the system tells them. If
 //! the socket is of no use after an `Ok`, say `Closed`.
 //!
-//! *Those that you open.* On `Connect` with `tcp://` and a number, connect from the address of the node's own
+//! *Those that you open.* On `Connect` to a numeric `tcp://` address, connect from the address of the node's own
 //! interface, where there is one: peers know a node by the address that its beacons come from. With a name
 //! ([`Address::Name`]), look it up elsewhere, so that nobody waits; for each address that you try say
 //! [`Input::Resolved`], then take the actions, for the node may not want that one and close the connection. Nothing
-//! found: `Closed` with [`IoCause::Unresolved`]. With `ipc://` and `inproc://` only nodes come that listen so
-//! themselves; who has neither says `Closed` with [`IoCause::Other`]. The `local` of `Connected` is your end of the
-//! socket: HELLO tells the peer by it where you are.
+//! found: `Closed` with [`IoCause::Unresolved`]. `ipc://` and `inproc://` come only where the user has named one, or
+//! where the node has a mailbox of that kind; a driver that has neither says `Closed` with [`IoCause::Other`]. The
+//! `local` of `Connected` is your end of the socket: by it HELLO tells the peer where you are.
 //!
 //! *Reading.* Chunks of any size, each as [`Input::Received`], in order. [`Node::read_hint`] says what the frame in
 //! progress still wants (0: nobody knows yet): a buffer of that size and no less than, say, 64 KiB saves a copy of a
@@ -178,6 +178,10 @@
 //! beacon, and only then does it close its connections. Give what can still be read before `Closed`, and of a peer's
 //! two connections the inbound one first. Otherwise a peer that has left in an orderly way is told of as `lost`, and
 //! what it said last may be missed.
+//!
+//! *Datagrams.* Give all that come, whatever is in them: those that are no beacons are counted. None that matters is
+//! longer than 54 octets, so a buffer of 256 does, and what it cuts off stays no beacon. The node's own come back by
+//! broadcast, and do no harm.
 //!
 //! *Sockets.* `TCP_NODELAY` on both kinds: messages are small, and ours are written together already. A backlog of
 //! some thousands: a hundred nodes that start together overflow 128. For beacons one socket that hears, on port 5670

@@ -61,7 +61,8 @@ impl Builder {
         self
     }
 
-    /// Sets a header, which peers see in ENTER. The last value counts.
+    /// Sets a header (RFC 36, HELLO), which peers see in ENTER. The last value of a name counts. Names are 1 to 255 octets
+    /// long, values up to [`Limits::header_value`]; others make the start fail.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.config.headers.retain(|(found, _)| *found != name);
@@ -185,25 +186,26 @@ impl Builder {
         self
     }
 
-    /// Time between beacons. Default 1 s.
+    /// Time between beacons (RFC 36), at least 1 ms. Default 1 s. The first goes out at once.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.config.interval = interval;
         self
     }
 
-    /// Silence after which a peer is asked for a sign of life. Default 5 s.
+    /// Silence after which a peer is asked for a sign of life, at least 1 ms. Default 5 s. While its beacons come, that is only
+    /// after half of [`expired`](Self::expired). Without an answer, [`Event::Evasive`](crate::Event::Evasive) comes 1 s later.
     pub fn evasive(mut self, evasive: Duration) -> Self {
         self.config.evasive = evasive;
         self
     }
 
-    /// Time from EVASIVE to SILENT. Default 5 s.
+    /// Time from EVASIVE to SILENT ([`Event::Silent`](crate::Event::Silent)), at least 1 ms. Default 5 s.
     pub fn silent(mut self, silent: Duration) -> Self {
         self.config.silent = silent;
         self
     }
 
-    /// Silence after which a peer is given up: EXIT. Default 30 s.
+    /// Silence after which a peer is given up: EXIT `expired`. At least 1 ms. Default 30 s.
     pub fn expired(mut self, expired: Duration) -> Self {
         self.config.expired = expired;
         self

@@ -104,7 +104,7 @@ impl Node {
         &self.handle.name
     }
 
-    /// Where the node's mailbox is.
+    /// Where the node's mailbox is, as far as one answer fits all peers. `None` for a hub by itself, which has none.
     pub fn endpoint(&self) -> Option<Address> {
         self.look(zre_engine::Node::endpoint)
     }
@@ -217,19 +217,19 @@ impl Node {
         std::iter::from_fn(|| self.recv().ok())
     }
 
-    /// The events that are there now.
+    /// The events that are there now; it does not wait for more.
     pub fn recent_events(&self) -> impl Iterator<Item = Event> {
         std::iter::from_fn(|| self.try_recv().ok().flatten())
     }
 
     // Peers.
 
-    /// The peers that have entered.
+    /// The peers that have entered, as the node knows it now: an event that waits may be about one that has gone since.
     pub fn peers(&self) -> Vec<PeerId> {
         self.look(|engine| engine.peers().collect())
     }
 
-    /// The peers in a group.
+    /// The peers in a group, whether or not this node is in it.
     pub fn peers_by_group(&self, group: &str) -> Vec<PeerId> {
         self.look(|engine| engine.peers_by_group(group))
     }
@@ -239,7 +239,7 @@ impl Node {
         self.look(|engine| engine.own_groups().map(Into::into).collect())
     }
 
-    /// The groups that peers are in.
+    /// The groups that peers are in, each once.
     pub fn peer_groups(&self) -> Vec<Arc<str>> {
         self.look(zre_engine::Node::peer_groups)
     }
@@ -249,17 +249,17 @@ impl Node {
         self.look(|engine| engine.peer(peer).map(|info| info.endpoint().clone()))
     }
 
-    /// A peer's name.
+    /// A peer's name, which need not be unique. `None` for one that has not entered or has gone.
     pub fn peer_name(&self, peer: PeerId) -> Option<Arc<str>> {
         self.look(|engine| engine.peer(peer).map(|info| info.name().clone()))
     }
 
-    /// A peer's headers.
+    /// A peer's headers, as they were when it entered. `None` for one that has not entered or has gone.
     pub fn peer_headers(&self, peer: PeerId) -> Option<Arc<Headers>> {
         self.look(|engine| engine.peer(peer).map(|info| info.headers().clone()))
     }
 
-    /// One of a peer's headers.
+    /// One of a peer's headers. `None` where the peer has not entered or has gone, or has no such header.
     pub fn peer_header_value(&self, peer: PeerId, name: &str) -> Option<String> {
         self.look(|engine| engine.peer(peer)?.headers().get(name).map(Into::into))
     }
@@ -287,7 +287,7 @@ impl Node {
         self.shared().call(|driver| driver.gossip_bind_at(&place))
     }
 
-    /// Where the node listens as a hub.
+    /// Where the node listens as a hub, with the real ports, in the order in which that began.
     pub fn gossip_endpoints(&self) -> Vec<Address> {
         self.shared().look(Driver::gossip_endpoints)
     }
