@@ -207,8 +207,8 @@
 //! [`Node::stop`] lets out what waits, for at most [`Config::linger`]; meanwhile the loop goes on as ever. Then come
 //! the last beacons and a `Close` for each connection as actions, and [`Event::Stop`] as the last event. Carry out
 //! these actions, write the rest with all connections side by side, for at most `linger` more, and drop everything. A
-//! node that is dropped without `stop` is `lost` to its peers, after up to [`Config::expired`]. It cannot be started
-//! again: make a new one.
+//! stopped node cannot start again: make a new one. One that is dropped without `stop` is told of as `lost`, at once
+//! where the system closes its connections.
 //!
 //! ## Mistakes
 //!
