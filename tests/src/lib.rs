@@ -1,6 +1,7 @@
 //! What the tests share: worlds of nodes in memory, recordings of real programs, real programs as peers.
 
 pub mod children;
+pub mod examples;
 pub mod gossiper;
 pub mod hostile;
 pub mod libzmq;

@@ -24,19 +24,19 @@ const BUILD: Duration = Duration::from_secs(600);
 /// Call it outside of a namespace too: the first build may have to fetch what it is made of.
 pub fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(build).clone()
+    let what = ["--package", "zre-mio", "--features", "cli", "--bin", "zre"];
+    PROGRAM.get_or_init(|| build(&what).pop().expect("cargo names what it has built")).clone()
 }
 
-fn build() -> PathBuf {
+/// Has cargo build what these arguments name, and says where the programs are.
+pub(crate) fn build(what: &[&str]) -> Vec<PathBuf> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package", "zre-mio", "--features", "cli", "--bin", "zre"]);
-    cargo.args(["--message-format", "json-render-diagnostics"]);
+    cargo.args(["build", "--quiet", "--message-format", "json-render-diagnostics"]).args(what);
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let finished = namespace::finish(cargo, BUILD).expect("cargo starts");
-    assert!(finished.status.success(), "the program does not build:\n{}", finished.output);
+    assert!(finished.status.success(), "{what:?} does not build:\n{}", finished.output);
     let artifacts = finished.output.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let executable = artifacts.filter_map(|line| line["executable"].as_str().map(PathBuf::from)).next_back();
-    executable.expect("cargo names what it has built")
+    artifacts.filter_map(|line| line["executable"].as_str().map(PathBuf::from)).collect()
 }
 
 /// `zre` with these arguments; nothing is inherited but the environment.

@@ -21,8 +21,8 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 use zre_engine::{
-    Action, Address, Config, ConnId, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node,
-    bytes::Bytes,
+    Action, Address, Config, ConnId, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind,
+    Node, bytes::Bytes,
 };
 
 /// The UDP port of beacons: ZRE's own is 5670; with another one the example is a cluster by itself.

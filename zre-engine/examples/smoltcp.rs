@@ -25,8 +25,8 @@ use std::{
     time::Duration,
 };
 use zre_engine::{
-    Action, Address, Config, ConnId, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node,
-    bytes::Bytes,
+    Action, Address, Config, ConnId, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind,
+    Node, bytes::Bytes,
 };
 
 const BROADCAST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 255);
@@ -215,7 +215,8 @@ impl Host {
         let stack = self.interface.poll_at(stack_time(now), &self.sockets);
         let stack = stack.map(|at| Instant::from_nanos(at.total_micros().max(0) as u64 * 1000));
         // Rounded up, for the stack counts in microseconds, and a turn that comes too early does nothing.
-        let node = self.node.poll_timeout().map(|deadline| Instant::from_nanos(deadline.at.as_nanos().next_multiple_of(1000)));
+        let node =
+            self.node.poll_timeout().map(|deadline| Instant::from_nanos(deadline.at.as_nanos().next_multiple_of(1000)));
         [stack, node].into_iter().flatten().min()
     }
 

@@ -26,8 +26,8 @@ use tokio::{
     time::{self, Instant as TokioInstant, Sleep},
 };
 use zre_engine::{
-    Action, Address, Config, ConnId, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node,
-    SendError, bytes::Bytes,
+    Action, Address, Config, ConnId, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind,
+    Node, SendError, bytes::Bytes,
 };
 
 /// The UDP port of beacons: ZRE's own is 5670; with another one the example is a cluster by itself.
@@ -439,9 +439,9 @@ async fn alice() -> Result<(), Failure> {
     let (mut sent, mut waited) = (0, false);
     loop {
         match node.next().await? {
-            Event::Enter { peer, .. } | Event::Room { peer } => {
-                if sent == 0 {
-                    println!("alice: somebody is here");
+            event @ (Event::Enter { peer, .. } | Event::Room { peer }) => {
+                if let Some(name) = event.name() {
+                    println!("alice: {name} is here");
                 }
                 let now = node.now();
                 while sent < WHISPERS {

@@ -14,8 +14,8 @@
 
 use std::{collections::BTreeMap, error::Error, net::Ipv4Addr};
 use zre_engine::{
-    Action, Address, Config, Content, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind, Node,
-    bytes::Bytes,
+    Action, Address, Config, Content, Event, Input, InputError, Instant, IoCause, LinkId, ListenerId, ListenerKind,
+    Node, bytes::Bytes,
 };
 
 // A node may have several of each. These have one, and its number is ours to choose.

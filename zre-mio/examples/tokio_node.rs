@@ -19,7 +19,12 @@ struct AsyncNode(AsyncFd<Node>);
 
 impl AsyncNode {
     /// Within a runtime.
+    #[expect(
+        deprecated,
+        reason = "what tokio 1.54 has instead is unsafe, for types whose descriptor may change or close"
+    )]
     fn new(node: Node) -> Result<Self, Failure> {
+        // A node has the same descriptor for as long as it lives, so this is as safe as it was.
         Ok(Self(AsyncFd::new(node)?))
     }
 
