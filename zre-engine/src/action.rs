@@ -21,7 +21,11 @@ pub enum Action {
         /// The datagram.
         data: Bytes,
     },
-    /// Open a connection. Answer with `Connected`, or `Closed` where it cannot be made.
+    /// Open a connection. Answer with `Connected`, or `Closed` where it cannot be made, or where the driver has no way to
+    /// such an address: names, `ipc://` and `inproc://` come only by gossip and from the user.
+    ///
+    /// Let it leave from the link's own address where the machine has several: peers know a node by the address that its
+    /// beacons come from. An attempt that takes too long is no concern of the driver: the node closes it.
     Connect {
         /// The new connection's id.
         conn: ConnId,
@@ -34,15 +38,20 @@ pub enum Action {
         /// Which.
         conn: ConnId,
     },
-    /// Stop or resume reading from the connection: back-pressure.
+    /// Stop or resume reading from the connection: back-pressure. At first, connections are read. While one is not, its
+    /// octets stay in the socket, and its end, which comes after them, is not told either.
     Reading {
         /// Which.
         conn: ConnId,
         /// Whether to read.
         on: bool,
     },
-    /// Write what `transmit` still has for the connection, then close it. The node wants no more inputs for it. A driver
-    /// that gives up before all is written says `Closed`.
+    /// Write what `transmit` still has for the connection, then close it; where it is not connected yet, drop the attempt.
+    /// The node wants no more inputs for it but `Timeout`: once `linger` is over, `transmit` has nothing more. A driver that
+    /// gives up before all is written says `Closed`.
+    ///
+    /// A TCP socket in which octets lie unread is torn down when it is closed, and the other side may lose what was written
+    /// last: shut it down for writing, read what lies there, and throw that away.
     Close {
         /// Which.
         conn: ConnId,

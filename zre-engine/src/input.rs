@@ -67,7 +67,7 @@ pub enum Input<'a> {
         /// memory for as long as they live; what else is kept of it is copied, so that its memory can be used again at once.
         data: Bytes,
     },
-    /// A connection is gone, or could not be made.
+    /// A connection is gone, or could not be made. No [`Action::Close`](crate::Action::Close) follows.
     Closed {
         /// Which.
         conn: ConnId,

@@ -25,7 +25,8 @@
 //! 5. Wait for the sockets, at most until [`Node::poll_timeout`].
 //! 6. Tell the node what happened: [`Node::accept`], [`Node::handle`], and for written octets [`Node::advance`]. Back
 //!    to 3.
-//! 7. In the end [`Node::stop`]; go on until [`Event::Stop`], and carry out the actions that came with it.
+//! 7. In the end [`Node::stop`]; go on until [`Event::Stop`], and until the connections are closed: what was said last is
+//!    still to be written.
 //!
 //! ```
 //! use zre_engine::{Action, Address, Config, Event, Input, Instant, LinkId, ListenerId, ListenerKind, Node};
@@ -176,8 +177,9 @@
 //!
 //! *Order.* In one turn give datagrams before what happened to connections: that a peer leaves is told by its last
 //! beacon, and only then does it close its connections. Give what can still be read before `Closed`, and of a peer's
-//! two connections the inbound one first. Otherwise a peer that has left in an orderly way is told of as `lost`, and
-//! what it said last may be missed.
+//! two connections the inbound one first. So when an end shows, look once more for datagrams and at the inbound
+//! connections, and tell it after that. Otherwise a peer that has left in an orderly way is told of as `lost`, and what it
+//! said last may be missed. A write that fails is no end yet: what came before can still be read.
 //!
 //! *Datagrams.* Give all that come, whatever is in them: those that are no beacons are counted. None that matters is
 //! longer than 54 octets, so a buffer of 256 does, and what it cuts off stays no beacon. The node's own come back by
@@ -215,7 +217,19 @@
 //! [`InputError::UnknownConnection`] is none: the node has closed the connection, and you have not taken that action
 //! yet. Ignore it. Any other [`InputError`] is a mistake of the driver, worth a log line; it has changed nothing.
 //!
-//! `zre-mio` is such a driver; its `driver` folder shows each of these. The simulator drives nodes by the same rules.
+//! # Examples
+//!
+//! `zre-mio` is such a driver; its `driver` folder shows each of these rules. The simulator drives nodes by the same.
+//! Smaller ones, to be read from top to bottom, are in `zre-engine/examples`; each is started by
+//! `cargo run -p zre-engine --example NAME`.
+//!
+//! | example | what it shows |
+//! |---|---|
+//! | `two_nodes` | all that a network does for two nodes, in memory |
+//! | `blocking` | sockets of the standard library, and no other crate |
+//! | `tokio_engine` | tokio's sockets, with vectored writes, back-pressure and an orderly end |
+//! | `smoltcp` | a TCP/IP stack that is a library: no operating system |
+//! | `replicated` | the simulator (feature `sim`) finds a bug in an application |
 //!
 //! # Applications
 //!

@@ -79,6 +79,17 @@
 //! Poll for no longer than [`Driver::timeout`], give the events to [`Driver::turn`], take [`Driver::poll_event`] until
 //! it has none. Between two turns call what you like, and ask for the time-out anew. [`Driver`] has the loop in full.
 //!
+//! # Examples
+//!
+//! Started by `cargo run -p zre-mio --example NAME`:
+//!
+//! | example | what it shows |
+//! |---|---|
+//! | `chat` | a [`Node`], and a thread for its events |
+//! | `mio_loop` | a [`Driver`] in a mio loop of your own, beside a timer and another socket |
+//! | `tokio_node` | a [`Node`] in tokio: its descriptor tells that events wait |
+//! | `calloop_loop` | the same in calloop, and so in any loop that watches descriptors |
+//!
 //! # Errors
 //!
 //! | type | when | what then |

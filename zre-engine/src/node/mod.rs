@@ -163,8 +163,8 @@ struct Link {
 impl Node {
     /// A node that does nothing yet.
     ///
-    /// All randomness (the UUID where the configuration has none, jitter) comes from `seed`. `now` is the first of the
-    /// times that every later call gives; they may not go back.
+    /// All randomness (the UUID where the configuration has none, jitter) comes from `seed`: two nodes with one
+    /// seed never meet. `now` is the first of the times that every later call gives; they may not go back.
     ///
     /// # Errors
     ///
