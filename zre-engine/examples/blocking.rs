@@ -180,7 +180,10 @@ impl Host {
         self.read_all(now, true)?;
         // What had ended before all of this was heard can be told now.
         for conn in ended {
-            if let Some(cause) = self.connections.remove(&conn).and_then(|connection| connection.ended) {
+            // Unless the node has closed it meanwhile.
+            let ended = self.connections.get(&conn).and_then(|connection| connection.ended);
+            if let Some(cause) = ended {
+                self.connections.remove(&conn);
                 self.tell(now, Input::Closed { conn, cause })?;
             }
         }
@@ -300,7 +303,8 @@ impl Host {
                 Action::Close { conn, .. } => {
                     if let Some(connection) = self.connections.get_mut(&conn) {
                         connection.closing = true;
-                        connection.takes &= connection.ended.is_none();
+                        // Its end is not to be told any more, if it has come.
+                        connection.ended = None;
                     }
                 }
             }

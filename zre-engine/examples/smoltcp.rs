@@ -178,9 +178,11 @@ impl Host {
         self.read_all(now, true)?;
         // What had ended before all of this was heard can be told now.
         for conn in ended {
-            let Some(connection) = self.connections.remove(&conn) else { continue };
-            self.part(connection.socket);
-            if let Some(cause) = connection.ended {
+            // Unless the node has closed it meanwhile.
+            let ended = self.connections.get(&conn).and_then(|found| found.ended.map(|cause| (found.socket, cause)));
+            if let Some((socket, cause)) = ended {
+                self.connections.remove(&conn);
+                self.part(socket);
                 self.tell(now, Input::Closed { conn, cause })?;
             }
         }
@@ -369,6 +371,7 @@ impl Host {
                 Action::Close { conn, .. } => {
                     if let Some(connection) = self.connections.get_mut(&conn) {
                         connection.closing = true;
+                        // Its end is not to be told any more, if it has come.
                         connection.ended = None;
                     }
                 }

@@ -306,7 +306,10 @@ impl TokioNode {
 
     fn bury(&mut self, ended: Vec<ConnId>) -> Result<(), Failure> {
         for conn in ended {
-            if let Some(cause) = self.connections.remove(&conn).and_then(|connection| connection.ended) {
+            // Unless the engine has closed it meanwhile.
+            let ended = self.connections.get(&conn).and_then(|connection| connection.ended);
+            if let Some(cause) = ended {
+                self.connections.remove(&conn);
                 self.tell(Input::Closed { conn, cause })?;
             }
         }
@@ -346,8 +349,10 @@ impl TokioNode {
                 Action::Close { conn, .. } => {
                     if let Some(connection) = self.connections.get_mut(&conn) {
                         connection.closing = true;
-                        // Nothing was said on an attempt, or is heard on what has ended.
-                        if connection.ended.is_some() || matches!(connection.socket, Socket::Connecting(_)) {
+                        // Its end is not to be told any more, if it has come.
+                        connection.ended = None;
+                        // On an attempt nothing was said.
+                        if matches!(connection.socket, Socket::Connecting(_)) {
                             self.connections.remove(&conn);
                         }
                     }
