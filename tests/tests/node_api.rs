@@ -352,6 +352,41 @@ fn a_slow_reader_loses_nothing_and_try_tells_when_there_is_room() {
 }
 
 #[test]
+fn a_node_goes_on_while_its_application_takes_nothing() {
+    namespace::run("a_node_goes_on_while_its_application_takes_nothing", || {
+        const SENT: usize = 64;
+        let mut sender = start("sender");
+        let idler = Node::builder("idler").interface("lo").expired(4 * SECOND).start().expect("a node");
+        let peer = idler.uuid();
+        sender.expect_enter(peer);
+        // More than its thread runs ahead of an application, and less than makes the sender wait.
+        let payload = |number: usize| format!("{number:>65000}");
+        (0..SENT).for_each(|number| sender.node.whisper(peer, payload(number)).expect("there is room"));
+        // It lets others in, sends, and leaves in time.
+        let mut late = start("late");
+        late.expect_enter(peer);
+        let late_peer = late.node.uuid();
+        for _ in 0..100 {
+            if idler.peers().contains(&late_peer) {
+                break;
+            }
+            late.expect_none("an end", SECOND / 10, is_exit);
+        }
+        assert_eq!(idler.whisper(late_peer, payload(SENT)), Ok(()));
+        late.expect("WHISPER", is_whisper);
+        idler.stop();
+        for other in [&mut sender, &mut late] {
+            let exit = other.expect("EXIT", is_exit);
+            assert!(matches!(exit, Event::Exit { reason: ExitReason::Left, .. }), "{exit:?}");
+        }
+        // And all is there for who takes it at last.
+        let whispers = idler.events().filter(is_whisper);
+        let texts = whispers.filter_map(|event| Some(event.content()?.text().into_owned()));
+        assert!(texts.eq((0..SENT).map(payload)));
+    });
+}
+
+#[test]
 fn fifty_nodes_in_one_process_mesh_stay_quiet_and_stop() {
     const NODES: usize = 50;
     namespace::run("fifty_nodes_in_one_process_mesh_stay_quiet_and_stop", || {

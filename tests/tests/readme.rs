@@ -1,6 +1,6 @@
-//! The README's commands, typed exactly as they are printed there.
+//! The commands of the README and of the manual, typed exactly as they are printed there.
 //!
-//! Each command in a block of `sh` must have an expectation here, and each expectation its command. The commands of a block
+//! Each command in a block of `sh` of either must have an expectation here, and each expectation its command. The commands of a block
 //! are typed one after the other; those that stay go on beside the others, in terminals of their own, until Ctrl-C.
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -23,7 +23,7 @@ const ENDS: Duration = Duration::from_secs(120);
 /// What a build may take on a busy machine.
 const BUILD: Duration = Duration::from_secs(1200);
 
-/// A command, and what the README promises of it.
+/// A command, and what the page promises of it.
 struct Expectation {
     command: &'static str,
     does: Does,
@@ -39,8 +39,6 @@ enum Does {
 }
 
 struct Stays {
-    /// In how many terminals the text has it typed.
-    terminals: usize,
     /// Shown before the next command is typed. Empty where it shows nothing until its end: then a beacon is waited for.
     starts: &'static str,
     /// Shown once all of the block have started.
@@ -56,26 +54,34 @@ struct Stays {
 
 impl Default for Stays {
     fn default() -> Self {
-        Self { terminals: 1, starts: "", meets: &[], types: &[], shows: &[], ends: &[], code: 0 }
+        Self { starts: "", meets: &[], types: &[], shows: &[], ends: &[], code: 0 }
     }
 }
 
-/// In the order of the README, as far as that matters to nobody.
+/// In the order of the pages, as far as that matters to nobody.
 fn expectations() -> Vec<Expectation> {
     let stage = |command, stage| Expectation { command, does: Does::Stage(stage) };
     let ends = |command, shows| Expectation { command, does: Does::Ends { code: 0, shows, files: &[] } };
     let stays = |command, stays| Expectation { command, does: Does::Stays(stays) };
     vec![
         stage("cargo test --workspace", "tests"),
-        stage("cargo versus", "versus"),
         stays(
-            "cargo zre chat",
+            "cargo zre chat --name alice",
             Stays {
-                terminals: 2,
-                starts: "* you are ",
-                meets: &[" is here", " joined chat"],
+                starts: "* you are alice in chat",
+                meets: &["* bob is here", "* bob joined chat"],
                 types: &["good evening"],
-                shows: &[": good evening"],
+                shows: &["bob: good morning"],
+                ..Stays::default()
+            },
+        ),
+        stays(
+            "cargo zre chat --name bob",
+            Stays {
+                starts: "* you are bob in chat",
+                meets: &["* alice is here", "* alice joined chat"],
+                types: &["good morning"],
+                shows: &["alice: good evening"],
                 ..Stays::default()
             },
         ),
@@ -114,22 +120,21 @@ fn expectations() -> Vec<Expectation> {
             },
         ),
         stays(
-            "cargo zre pipe --interface lo --contest telemetry",
+            "cargo zre pipe --name a --group g --interface lo",
             Stays {
-                terminals: 2,
                 starts: r#"{"event":"START","#,
-                meets: &[r#"{"event":"JOIN""#, r#"{"event":"LEADER""#],
+                meets: &[r#"{"event":"ENTER""#, r#""name":"b""#],
                 ..Stays::default()
             },
         ),
-        Expectation {
-            command: "cargo run --release -p zre-engine --features sim --example replicated",
-            does: Does::Ends {
-                code: 101, // A panic, as in a test.
-                shows: &["violated \"all books are equal\"", "made smaller in", "ZRE_SIM_SCENARIO='{"],
-                files: &[],
+        stays(
+            "cargo zre pipe --name b --group g --interface lo",
+            Stays {
+                starts: r#"{"event":"START","#,
+                meets: &[r#"{"event":"ENTER""#, r#""name":"a""#],
+                ..Stays::default()
             },
-        },
+        ),
         Expectation {
             command: "cargo zre sim --nodes 100 --network wifi --plot mesh.svg",
             does: Does::Ends { code: 0, shows: &["100 nodes on wifi", "all invariants hold"], files: &["mesh.svg"] },
@@ -181,8 +186,13 @@ fn blocks(readme: &str) -> Vec<Vec<&str>> {
     blocks
 }
 
+/// The README, and the pages of the manual in the order of their names.
 fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).expect("the README is there")
+    let manual = fs::read_dir(root().join("zre-mio/manual")).expect("the manual is there");
+    let mut pages: Vec<_> = manual.map(|page| page.expect("a page").path()).collect();
+    pages.sort();
+    pages.insert(0, root().join("README.md"));
+    pages.iter().map(|page| fs::read_to_string(page).expect("text") + "\n").collect()
 }
 
 #[test]
@@ -199,9 +209,9 @@ fn every_command_of_the_readme_has_an_expectation_and_each_expectation_a_command
     assert_eq!(expected.len(), expectations.len(), "a command has two expectations");
     assert!(!printed.is_empty());
     let unexpected: Vec<_> = printed.difference(&expected).collect();
-    assert!(unexpected.is_empty(), "the README prints what nobody has tried: {unexpected:#?}");
+    assert!(unexpected.is_empty(), "a page prints what nobody has tried: {unexpected:#?}");
     let unprinted: Vec<_> = expected.difference(&printed).collect();
-    assert!(unprinted.is_empty(), "the README prints no such command (any more): {unprinted:#?}");
+    assert!(unprinted.is_empty(), "no page prints such a command (any more): {unprinted:#?}");
 }
 
 #[test]
@@ -256,11 +266,7 @@ fn try_out<'a>(block: impl Iterator<Item = &'a Expectation>) {
         match does {
             Does::Stage(_) => {}
             Does::Ends { code, shows, files } => try_to_the_end(command, *code, shows, files),
-            Does::Stays(stays) => {
-                for _ in 0..stays.terminals {
-                    staying.push((start(command, stays), stays));
-                }
-            }
+            Does::Stays(stays) => staying.push((start(command, stays), stays)),
         }
     }
     for (terminal, stays) in &mut staying {

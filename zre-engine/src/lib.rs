@@ -172,14 +172,17 @@
 //!   be written (the connection breaks, or [`Config::linger`] has passed, after which the node lets go of them by
 //!   itself), drop it and say `Closed`. A connection that does not stand yet is given up at once.
 //!
-//! *While reading is off* do not look for the end either: it comes after what was not read. If a write fails
-//! meanwhile, say `Closed`; the node tells the application after what came before.
+//! *While reading is off* do not look for the end either: it comes after what was not read.
+//!
+//! *A write that fails* is the end of the connection: write no more. While reading is on, what came before can still be
+//! read and should be given; then say `Closed`. While reading is off, say `Closed` at once; the node tells the application
+//! after what came before.
 //!
 //! *Order.* In one turn give datagrams before what happened to connections: that a peer leaves is told by its last
 //! beacon, and only then does it close its connections. Give what can still be read before `Closed`, and of a peer's
 //! two connections the inbound one first. So when an end shows, look once more for datagrams and at the inbound
 //! connections, and tell it after that. Otherwise a peer that has left in an orderly way is told of as `lost`, and what it
-//! said last may be missed. A write that fails is no end yet: what came before can still be read.
+//! said last may be missed.
 //!
 //! *Datagrams.* Give all that come, whatever is in them: those that are no beacons are counted. None that matters is
 //! longer than 54 octets, so a buffer of 256 does, and what it cuts off stays no beacon. The node's own come back by

@@ -69,13 +69,13 @@ impl Node {
     }
 
     pub(crate) fn start(settings: Builder) -> Result<Self, StartError> {
-        let linger = settings.config.linger;
+        let (linger, room) = (settings.config.linger, settings.config.limits.events);
         let poll = Poll::new().map_err(StartError::machine("a poll"))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(StartError::machine("a waker"))?;
         let driver = settings.driver(poll.registry(), DRIVER)?;
         let (uuid, name) = (driver.engine().uuid(), driver.engine().name().to_owned());
         let inbox = Inbox::new().map_err(StartError::machine("a descriptor to watch"))?;
-        let shared = Arc::new(Shared::new(driver, inbox, waker));
+        let shared = Arc::new(Shared::new(driver, inbox, waker, room));
         let running = shared.clone();
         thread::Builder::new()
             .name("zre-node".into())

@@ -33,7 +33,9 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// taken, or for [`PATIENCE`], whichever comes first, for an application that takes nothing must not keep it from its other
 /// work.
 const AHEAD: usize = 768 << 10;
-const ENOUGH: usize = AHEAD / 4;
+
+/// Beyond this part of the room for events the engine copies what could be slices.
+const SLICED: usize = 16;
 
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
 const BATCH: usize = 256;
@@ -60,6 +62,8 @@ pub(crate) struct Shared {
     /// The thread rests until the application has caught up.
     resting: AtomicBool,
     rested: Condvar,
+    /// How far the thread goes ahead.
+    ahead: usize,
     /// The thread waits for the lock.
     wanted: AtomicBool,
     waker: Waker,
@@ -101,7 +105,8 @@ impl Sleep {
 }
 
 impl Shared {
-    pub(crate) fn new(driver: Driver, inbox: Inbox, waker: Waker) -> Self {
+    /// The engine has room for so many octets of events.
+    pub(crate) fn new(driver: Driver, inbox: Inbox, waker: Waker, room: usize) -> Self {
         let state = State {
             driver,
             asleep: None,
@@ -121,6 +126,7 @@ impl Shared {
             more: AtomicBool::new(false),
             resting: AtomicBool::new(false),
             rested: Condvar::new(),
+            ahead: AHEAD.min(room / SLICED / 4 * 3),
             wanted: AtomicBool::new(false),
             waker,
         }
@@ -195,7 +201,7 @@ impl Shared {
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
         let Some((event, last)) = self.inbox.take(wait)? else { return Ok(None) };
         let taken = self.taken.fetch_add(event.octets(), Ordering::SeqCst) + event.octets();
-        if taken >= ENOUGH && self.resting.load(Ordering::SeqCst) {
+        if taken >= self.ahead / 4 && self.resting.load(Ordering::SeqCst) {
             self.rested.notify_one();
         }
         // As a rule the thread tells the engine at its next turn. Where peers wait there may be none before it does.
@@ -351,12 +357,12 @@ impl Shared {
 
     /// Lets an application that lags catch up.
     fn rest(&self, state: &mut MutexGuard<'_, State>) {
-        if state.driver.engine().events_waiting() < AHEAD {
+        if state.driver.engine().events_waiting() <= self.ahead {
             return;
         }
         state.asleep = Some(Sleep { until: None, short: true });
         self.resting.store(true, Ordering::SeqCst);
-        if self.taken.load(Ordering::SeqCst) < ENOUGH {
+        if self.taken.load(Ordering::SeqCst) < self.ahead / 4 {
             self.rested.wait_for(state, PATIENCE);
         }
         self.resting.store(false, Ordering::SeqCst);
