@@ -69,8 +69,8 @@
 //! # Rules for a driver
 //!
 //! All that a driver must know is here. A driver is what stands between a node and the system: it has the sockets, the
-//! clock and the wait. It decides nothing about ZRE. It is a page for one kind of sockets, and a thousand lines for
-//! all kinds.
+//! clock and the wait. It decides nothing about ZRE. It takes some 300 lines for one kind of sockets, and some thousand
+//! for all kinds.
 //!
 //! ## Order of life
 //!
@@ -83,8 +83,8 @@
 //! | the interface goes, or gets another address | [`Input::LinkDown`], [`Input::LinkUp`] again | beacons stop, or begin anew at once |
 //! | the end | [`Node::stop`] | up to [`Config::linger`] later [`Event::Stop`], see [the end](#the-end) |
 //!
-//! After **every** call that takes `&mut` (the application's `join`, `whisper` and `stop` too, [`Node::consumed`] and
-//! [`Node::advance`]): take the actions, and ask [`Node::poll_timeout`] anew. There may be none. It is cheap.
+//! After **every** call that takes `&mut`, but the polls (the application's `join`, `whisper` and `stop` too,
+//! [`Node::consumed`] and [`Node::advance`]): take the actions, and ask [`Node::poll_timeout`] anew. There may be none. It is cheap.
 //!
 //! ## Time and chance
 //!
@@ -95,16 +95,16 @@
 //! [`Config::expired`] the node asks its peers whether they live before it gives any of them up. The node has its own
 //! time-outs for all that peers do (connecting, handshake, HELLO, silence): a driver needs none.
 //!
-//! The seed is the only chance there is: 32 octets of the system's random source for a real node, since its UUID and
-//! its jitter come of it; a number of your choice in a test.
+//! The seed is the only chance there is: 32 octets of the system's random source for a real node (the crate `getrandom`
+//! has them), since its UUID and its jitter come of it; a number of your choice in a test.
 //!
 //! ## What to do on each action
 //!
 //! | action | do |
 //! |---|---|
-//! | [`Action::Broadcast`] | Send the datagram to the link's broadcast address, port 5670 (or the cluster's own), *from the link's address*. If that fails, let it be: the next is due in a second |
+//! | [`Action::Broadcast`] | Send the datagram to the link's broadcast address (on `lo` 127.255.255.255), port 5670 (or the cluster's own), *from the link's address*. If that fails, let it be: the next is due in a second |
 //! | [`Action::Connect`] | Begin to connect, without waiting. Then say [`Input::Connected`], or [`Input::Closed`] with the cause. Where `to` is a name, see below |
-//! | [`Action::Writable`] | Begin to write, see below. It comes only when there was nothing to write before |
+//! | [`Action::Writable`] | Begin to write, see below. It comes only when there was nothing to write before, and never before the connection stands: what the node has to say first is told of by it after `accept`, and after `Connected` |
 //! | [`Action::Reading`] | `on: false`: read no more from this one, until `on: true`. Connections begin with reading on |
 //! | [`Action::Close`] | Write what is left, then close the socket. Never said twice for one id |
 //!
@@ -115,7 +115,7 @@
 //!
 //! *Ids.* A [`ConnId`] is an [index](ConnId::index) for your table and a generation. The index of a connection that is
 //! gone is given to a new one, perhaps before you have taken the [`Action::Close`] of the old one. So take the actions
-//! before [`Node::accept`], and compare whole ids: what the poll tells late, of an old generation, is for nobody. To
+//! before [`Node::accept`] (that is for your table's sake: to what comes out it makes no difference), and compare whole ids: what the poll tells late, of an old generation, is for nobody. To
 //! the node a stale id is [`InputError::UnknownConnection`], or 0 from [`Node::transmit`], and never somebody else.
 //!
 //! *Those who come.* Accept, then [`Node::accept`]: on `Ok` keep the socket under that id, and only then take the
@@ -142,7 +142,7 @@
 //! ```
 //! # use zre_engine::{ConnId, Instant, Node};
 //! # use std::io::{self, IoSlice, Write};
-//! /// Whether all is written. An error means: say `Closed`, and drop the socket.
+//! /// Whether all is written. An error means that the connection is broken: write no more, see below.
 //! fn write(node: &mut Node, now: Instant, conn: ConnId, socket: &mut impl Write) -> io::Result<bool> {
 //!     loop {
 //!         let mut chunks: [&[u8]; 16] = [&[]; 16];
@@ -165,12 +165,15 @@
 //! *Who closes.* Either side, once:
 //!
 //! - The system does: a read of 0 octets ([`IoCause::Finished`]), an error, an attempt that fails. ZMTP knows no
-//!   half-closed connection, so the end of the one direction is the end of both. Give what can still be read, say
-//!   `Closed`, drop the socket. The id is dead from then on.
+//!   half-closed connection, so where the node has not said `Close`, the end of the one direction is the end of both. Give
+//!   what can still be read, say `Closed`, drop the socket. The id is dead from then on.
 //! - The node does, by `Close`. Give it nothing more from this connection: it is refused, or not heeded. Where
 //!   `transmit` still has octets, write them; when it has none left, drop the socket, and say nothing. If they cannot
 //!   be written (the connection breaks, or [`Config::linger`] has passed, after which the node lets go of them by
-//!   itself), drop it and say `Closed`. A connection that does not stand yet is given up at once.
+//!   itself), drop it and say `Closed`. That the peer's direction has ended is no matter now, and ends nothing. A
+//!   connection that does not stand yet is given up at once. A TCP socket in which octets lie unread is torn down when it
+//!   is closed, and the peer may lose what was said last. So when all is written: shut it down for writing, read what
+//!   lies there until it would block or has ended, throw that away, and drop it.
 //!
 //! *While reading is off* do not look for the end either: it comes after what was not read.
 //!
@@ -181,7 +184,7 @@
 //! *Order.* In one turn give datagrams before what happened to connections: that a peer leaves is told by its last
 //! beacon, and only then does it close its connections. Give what can still be read before `Closed`, and of a peer's
 //! two connections the inbound one first. So when an end shows, look once more for datagrams and at the inbound
-//! connections, and tell it after that. Otherwise a peer that has left in an orderly way is told of as `lost`, and what it
+//! connections, once, within the bound of a turn, and tell it after that. Otherwise a peer that has left in an orderly way is told of as `lost`, and what it
 //! said last may be missed.
 //!
 //! *Datagrams.* Give all that come, whatever is in them: those that are no beacons are counted. None that matters is
@@ -210,7 +213,8 @@
 //! ## The end
 //!
 //! [`Node::stop`] lets out what waits, for at most [`Config::linger`]; meanwhile the loop goes on as ever. Then come
-//! the last beacons and a `Close` for each connection as actions, and [`Event::Stop`] as the last event. Carry out
+//! the last beacons and a `Close` for each connection as actions, and [`Event::Stop`] as the last event. Go on accepting
+//! until then, and close the listener afterwards. Carry out
 //! these actions, write the rest with all connections side by side, for at most `linger` more, and drop everything. A
 //! stopped node cannot start again: make a new one. One that is dropped without `stop` is told of as `lost`, at once
 //! where the system closes its connections.
