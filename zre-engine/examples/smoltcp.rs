@@ -20,6 +20,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, VecDeque},
     error::Error,
+    mem,
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
     time::Duration,
@@ -253,15 +254,14 @@ impl Host {
     }
 
     fn let_in(&mut self, now: Instant) -> Result<(), Failure> {
-        for index in 0..self.listening.len() {
-            let handle = self.listening[index];
+        for handle in mem::take(&mut self.listening) {
             let socket = self.sockets.get::<tcp::Socket<'_>>(handle);
             if matches!(socket.state(), tcp::State::Listen | tcp::State::SynReceived) {
+                self.listening.push(handle);
                 continue;
             }
             let ends = socket.remote_endpoint().zip(socket.local_endpoint());
             // Another one listens in its place.
-            self.listening.swap_remove(index);
             self.listen()?;
             let accepted = ends.and_then(|(from, local)| {
                 let [from, local] = [from, local].map(|end| Address::Tcp(SocketAddr::new(end.addr.into(), end.port)));
