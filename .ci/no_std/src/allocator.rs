@@ -1,8 +1,10 @@
 //! Memory out of one array, handed out from its beginning to its end.
 //!
 //! Only the block that was handed out last is taken back; what else is freed stays unused. That does for a program that
-//! ends soon. To be an allocator is unsafe by
-//! signature, and to hand out parts of an array takes a cell that threads may share: so this file may be unsafe.
+//! ends soon.
+//!
+//! To be an allocator is unsafe by signature, and to hand out parts of an array takes a cell that threads may share: so
+//! this file may be unsafe.
 
 use core::{
     alloc::{GlobalAlloc, Layout},
