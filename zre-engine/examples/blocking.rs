@@ -36,6 +36,9 @@ const MAILBOX: ListenerId = ListenerId(0);
 
 /// How often the sockets are looked at.
 const LOOK: Duration = Duration::from_millis(2);
+/// How many datagrams are taken at a time, and how many callers are let in, before others have their turn.
+const DATAGRAMS: usize = 64;
+const CALLERS: usize = 16;
 /// What one connection may bring before the others have their turn, in octets.
 const SHARE: usize = 64 << 10;
 
@@ -105,7 +108,7 @@ impl Clock {
     }
 }
 
-/// Waits for a beacon, and takes all that are there.
+/// Waits for a beacon, and takes those that are there.
 fn hear(ear: &UdpSocket) -> Result<Vec<(SocketAddr, Vec<u8>)>, Failure> {
     let mut beacons = Vec::new();
     // A beacon is much shorter. What is longer is cut, and is none.
@@ -115,6 +118,9 @@ fn hear(ear: &UdpSocket) -> Result<Vec<(SocketAddr, Vec<u8>)>, Failure> {
     // An error is the end of the time, or of what is there; or it passes, as one does from an interface that was down.
     while let Ok((len, from)) = ear.recv_from(&mut octets) {
         beacons.push((from, octets[..len].to_vec()));
+        if beacons.len() == DATAGRAMS {
+            break;
+        }
         ear.set_nonblocking(true)?;
     }
     Ok(beacons)
@@ -139,8 +145,8 @@ struct Connection {
     reading: bool,
     /// The engine is done with it once all is written.
     closing: bool,
-    /// The socket may still take octets.
-    takes: bool,
+    /// A write has failed, and nothing more is written: what came before may still be read.
+    broken: Option<IoCause>,
     /// Nothing more comes, and the engine has not been told.
     ended: Option<IoCause>,
 }
@@ -212,8 +218,10 @@ impl Host {
     }
 
     fn let_in(&mut self, now: Instant) {
-        // An error says that nobody is there, or it passes: others are let in with the next turn.
-        while let Ok((stream, from)) = self.listener.accept() {
+        for _ in 0..CALLERS {
+            // An error says that nobody is there, or it passes: a caller that no descriptor is left for waits in the backlog.
+            // The next turn tries again, which comes late enough: a loop that a poll wakes has to wait for 250 ms here.
+            let Ok((stream, from)) = self.listener.accept() else { return };
             let Ok(local) = prepare(&stream).and_then(|()| stream.local_addr()) else { continue };
             // Who is turned away is closed, as the socket is dropped.
             if let Ok(conn) = self.node.accept(now, MAILBOX, from.into(), local.into()) {
@@ -223,7 +231,7 @@ impl Host {
     }
 
     fn keep(&mut self, conn: ConnId, stream: TcpStream, inbound: bool) {
-        let connection = Connection { stream, inbound, reading: true, closing: false, takes: true, ended: None };
+        let connection = Connection { stream, inbound, reading: true, closing: false, broken: None, ended: None };
         self.connections.insert(conn, connection);
     }
 
@@ -292,7 +300,10 @@ impl Host {
                     }
                 }
                 // Names and sockets with a path, which only gossip and `require_peer` bring.
-                Action::Connect { conn, .. } => self.tell(now, Input::Closed { conn, cause: IoCause::Unreachable })?,
+                Action::Connect { conn, to } => {
+                    let cause = if let Address::Name { .. } = to { IoCause::Unresolved } else { IoCause::Other };
+                    self.tell(now, Input::Closed { conn, cause })?;
+                }
                 // All connections are asked in each turn, so there is nothing to remember.
                 Action::Writable { .. } => {}
                 Action::Reading { conn, on } => {
@@ -319,18 +330,18 @@ impl Host {
             loop {
                 // One slice at a time is easy to read. Many messages at once are faster by a vectored write of several.
                 let mut chunk: [&[u8]; 1] = [&[]];
-                if !connection.takes || self.node.transmit(*conn, &mut chunk) == 0 {
+                if connection.broken.is_some() || self.node.transmit(*conn, &mut chunk) == 0 {
                     if connection.closing {
                         done.push(*conn);
                     }
                     break;
                 }
                 match connection.stream.write(chunk[0]) {
+                    Ok(0) => connection.broken = Some(cause(&ErrorKind::WriteZero.into())),
                     Ok(written) => self.node.advance(now, *conn, written),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    // What it brought before can still be read, and its end comes after that.
-                    Err(_) => connection.takes = false,
+                    Err(error) => connection.broken = Some(cause(&error)),
                 }
             }
         }
@@ -347,7 +358,8 @@ impl Host {
                 break;
             }
         }
-        if connection.takes { Ok(()) } else { self.tell(now, Input::Closed { conn, cause: IoCause::Reset }) }
+        // Not all was written, if it broke.
+        connection.broken.map_or(Ok(()), |cause| self.tell(now, Input::Closed { conn, cause }))
     }
 }
 
@@ -364,6 +376,10 @@ fn cause(error: &io::Error) -> IoCause {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => IoCause::Reset,
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => IoCause::Unreachable,
         ErrorKind::TimedOut => IoCause::TimedOut,
+        // The ports are used up, or the memory.
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse | ErrorKind::OutOfMemory => IoCause::Exhausted,
+        // The descriptors are: ENFILE of the machine, EMFILE of the process. std has no name for that.
+        _ if matches!(error.raw_os_error(), Some(23 | 24)) => IoCause::Exhausted,
         _ => IoCause::Other,
     }
 }

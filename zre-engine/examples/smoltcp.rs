@@ -360,7 +360,16 @@ impl Host {
                         Err(_) => self.tell(now, Input::Closed { conn, cause: IoCause::Unreachable })?,
                     }
                 }
-                Action::Connect { conn, .. } => self.tell(now, Input::Closed { conn, cause: IoCause::Unreachable })?,
+                Action::Connect { conn, to } => {
+                    let cause = match to {
+                        // This stack has no addresses of that kind.
+                        Address::Tcp(_) => IoCause::Unreachable,
+                        // And here is nobody who would look up a name.
+                        Address::Name { .. } => IoCause::Unresolved,
+                        _ => IoCause::Other,
+                    };
+                    self.tell(now, Input::Closed { conn, cause })?;
+                }
                 // All connections are asked in each turn, so there is nothing to remember.
                 Action::Writable { .. } => {}
                 Action::Reading { conn, on } => {

@@ -1,4 +1,4 @@
-//! The engine on tokio's sockets: a small driver that does all that a driver has to. Two nodes meet through beacons on
+//! The engine on tokio's sockets: a small driver, for one interface and `tcp://`. Two nodes meet through beacons on
 //! loopback; one sends more than the other takes, is made to wait, and nothing is lost.
 //!
 //! ```text
@@ -7,7 +7,9 @@
 //!
 //! `TokioNode` is what you would take over into a program of yours: one value, polled by whoever awaits
 //! [`TokioNode::next`], which can stand in a `select!` beside other things. The rules that it keeps are those of the crate's
-//! documentation. (If tokio is not a must: `zre_mio::Node` does all of this on a thread, and more.)
+//! documentation. What it lacks are names to look up, sockets with a path, interfaces that come and go, and lists of what
+//! has something to do: it asks every socket in each turn, which is right for some dozens of peers. (If tokio is not a must:
+//! `zre_mio::Node` does all of this on a thread.)
 
 use socket2::{Domain, SockRef, Type};
 use std::{
@@ -41,6 +43,13 @@ const MAILBOX: ListenerId = ListenerId(0);
 
 /// What one connection may bring before the others have their turn, in octets.
 const SHARE: usize = 64 << 10;
+/// How many datagrams it may hear and how many callers it lets in before others have theirs, and how often it goes round
+/// before other tasks do.
+const DATAGRAMS: usize = 64;
+const CALLERS: usize = 16;
+const ROUNDS: usize = 16;
+/// How long nobody is let in after that has failed: without a descriptor left, it would fail again at once.
+const PAUSE: Duration = Duration::from_millis(250);
 /// How many slices a write gathers.
 const SLICES: usize = 16;
 
@@ -57,6 +66,8 @@ struct TokioNode {
     hears: UdpSocket,
     speaks: std::net::UdpSocket,
     listener: TcpListener,
+    /// Nobody is let in before that.
+    pause: Option<Pin<Box<Sleep>>>,
     connections: BTreeMap<ConnId, Connection>,
     buffer: Box<[u8]>,
     /// What the event that the application had last counts for.
@@ -71,8 +82,8 @@ struct Connection {
     reading: bool,
     /// The engine is done with it once all is written.
     closing: bool,
-    /// The socket may still take octets.
-    takes: bool,
+    /// A write has failed, and nothing more is written: what came before may still be read.
+    broken: Option<IoCause>,
     /// Nothing more comes, and the engine has not been told.
     ended: Option<IoCause>,
 }
@@ -113,6 +124,7 @@ impl TokioNode {
             hears: UdpSocket::from_std(hears.into())?,
             speaks,
             listener: TcpListener::from_std(listener)?,
+            pause: None,
             connections: BTreeMap::new(),
             buffer: vec![0; SHARE].into(),
             taken: 0,
@@ -155,18 +167,17 @@ impl TokioNode {
         Instant::ZERO + self.epoch.elapsed()
     }
 
-    /// Does all that there is to do, until only the sockets or the clock can bring more. All of them wake the task then.
-    ///
-    /// It asks every socket. With hundreds of peers, keep a list of those that have something to do.
+    /// Does what there is to do, until only the sockets or the clock can bring more: all of them wake the task then. Or
+    /// until it was enough for one turn, for others want to run too.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         let mut ended = self.ended();
         let mut busy = true;
-        while busy {
+        for _ in 0..ROUNDS {
             // Datagrams first: that a peer leaves is told by its last beacon, and only then does it close its connections.
-            self.hear(cx)?;
-            self.let_in(cx)?;
+            busy = self.hear(cx)?;
+            busy |= self.let_in(cx);
             // Of a peer's two connections the inbound one first: what it has said on it comes before the end of the other.
-            busy = self.read_all(cx, true)?;
+            busy |= self.read_all(cx, true)?;
             // What had ended before all of this was read can be told now.
             self.bury(std::mem::take(&mut ended))?;
             busy |= self.read_all(cx, false)?;
@@ -175,6 +186,9 @@ impl TokioNode {
             }
             busy |= self.carry_out()?;
             busy |= self.write_all(cx)?;
+            if !busy {
+                break;
+            }
         }
         if let Some(deadline) = self.engine.poll_timeout() {
             self.alarm.as_mut().reset(self.epoch + deadline.at.since(Instant::ZERO));
@@ -182,7 +196,7 @@ impl TokioNode {
                 cx.waker().wake_by_ref();
             }
         }
-        if !self.ended().is_empty() {
+        if busy || !self.ended().is_empty() {
             // Polled once, this wakes the task as soon as tokio has asked the system what else has come.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
@@ -200,22 +214,39 @@ impl TokioNode {
         }
     }
 
-    fn hear(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
+    /// Whether there may be more.
+    fn hear(&mut self, cx: &mut Context<'_>) -> Result<bool, Failure> {
         // A beacon is much shorter. What is longer is cut, and is none.
         let mut octets = [0; 256];
         let mut datagram = ReadBuf::new(&mut octets);
-        // An error passes: the interface was down.
-        while let Poll::Ready(Ok(from)) = self.hears.poll_recv_from(cx, &mut datagram) {
-            self.tell(Input::Datagram { link: LINK, from, data: datagram.filled() })?;
+        for _ in 0..DATAGRAMS {
+            match self.hears.poll_recv_from(cx, &mut datagram) {
+                Poll::Pending => return Ok(false),
+                Poll::Ready(Ok(from)) => self.tell(Input::Datagram { link: LINK, from, data: datagram.filled() })?,
+                // It passes: the interface was down.
+                Poll::Ready(Err(_)) => {}
+            }
             datagram.clear();
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn let_in(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        // An error passes as well: the caller has gone again, or the machine is out of descriptors. Others are let in with
-        // another turn; the next comes with the next beacon at the latest.
-        while let Poll::Ready(Ok((stream, from))) = self.listener.poll_accept(cx) {
+    /// Whether there may be more, or a pause begins.
+    fn let_in(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(cx).is_pending()) {
+            return false;
+        }
+        self.pause = None;
+        for _ in 0..CALLERS {
+            let (stream, from) = match self.listener.poll_accept(cx) {
+                Poll::Pending => return false,
+                Poll::Ready(Ok(caller)) => caller,
+                // The caller has gone again, or waits in the backlog until there is a descriptor for it.
+                Poll::Ready(Err(_)) => {
+                    self.pause = Some(Box::pin(time::sleep(PAUSE)));
+                    return true;
+                }
+            };
             // The engine gathers what it has to say into large writes: nothing is won if TCP waits for more.
             let Ok(local) = stream.set_nodelay(true).and_then(|()| stream.local_addr()) else { continue };
             let now = self.now();
@@ -224,11 +255,11 @@ impl TokioNode {
                 self.keep(conn, Socket::Open(stream), true);
             }
         }
-        Ok(())
+        true
     }
 
     fn keep(&mut self, conn: ConnId, socket: Socket, inbound: bool) {
-        let connection = Connection { socket, inbound, reading: true, closing: false, takes: true, ended: None };
+        let connection = Connection { socket, inbound, reading: true, closing: false, broken: None, ended: None };
         self.connections.insert(conn, connection);
     }
 
@@ -336,9 +367,12 @@ impl TokioNode {
                     });
                     self.keep(conn, Socket::Connecting(attempt), false);
                 }
-                // Names and sockets with a path, which only gossip and `require_peer` bring. For a name: look it up, tell
-                // `Input::Resolved`, and go on as with an address.
-                Action::Connect { conn, .. } => self.tell(Input::Closed { conn, cause: IoCause::Unreachable })?,
+                // Only gossip and `require_peer` bring names and sockets with a path. Whoever can look up a name tells
+                // `Input::Resolved`, and goes on as with an address.
+                Action::Connect { conn, to } => {
+                    let cause = if let Address::Name { .. } = to { IoCause::Unresolved } else { IoCause::Other };
+                    self.tell(Input::Closed { conn, cause })?;
+                }
                 // All connections are asked in each turn, so there is nothing to remember.
                 Action::Writable { .. } => {}
                 Action::Reading { conn, on } => {
@@ -369,7 +403,7 @@ impl TokioNode {
         let mut done = Vec::new();
         for (conn, connection) in &mut self.connections {
             let Socket::Open(stream) = &connection.socket else { continue };
-            while connection.takes {
+            while connection.broken.is_none() {
                 let mut chunks: [&[u8]; SLICES] = [&[]; SLICES];
                 let filled = self.engine.transmit(*conn, &mut chunks);
                 if filled == 0 {
@@ -379,16 +413,16 @@ impl TokioNode {
                     break;
                 }
                 match stream.try_write_vectored(&chunks.map(IoSlice::new)[..filled]) {
+                    Ok(0) => connection.broken = Some(cause(&io::ErrorKind::WriteZero.into())),
                     Ok(written) => {
                         self.engine.advance(now, *conn, written);
                         any = true;
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    // What it brought before can still be read, and its end comes after that.
-                    Err(_) => connection.takes = false,
+                    Err(error) => connection.broken = Some(cause(&error)),
                 }
             }
-            if connection.closing && (!connection.takes || self.engine.transmit(*conn, &mut [&[]]) == 0) {
+            if connection.closing && (connection.broken.is_some() || self.engine.transmit(*conn, &mut [&[]]) == 0) {
                 done.push(*conn);
             }
         }
@@ -411,9 +445,9 @@ impl TokioNode {
                 }
             }
         }
-        if !connection.takes {
+        if let Some(cause) = connection.broken {
             // Not all was written.
-            self.tell(Input::Closed { conn, cause: IoCause::Reset })?;
+            self.tell(Input::Closed { conn, cause })?;
         }
         Ok(())
     }
@@ -426,6 +460,10 @@ fn cause(error: &io::Error) -> IoCause {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => IoCause::Reset,
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => IoCause::Unreachable,
         io::ErrorKind::TimedOut => IoCause::TimedOut,
+        // The ports are used up, or the memory.
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse | io::ErrorKind::OutOfMemory => IoCause::Exhausted,
+        // The descriptors are: ENFILE of the machine, EMFILE of the process. std has no name for that.
+        _ if matches!(error.raw_os_error(), Some(23 | 24)) => IoCause::Exhausted,
         _ => IoCause::Other,
     }
 }
