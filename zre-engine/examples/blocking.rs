@@ -344,6 +344,10 @@ impl Host {
                     Err(error) => connection.broken = Some(cause(&error)),
                 }
             }
+            // What it brought can still be read, and its end comes after that; but not while nothing is to be read.
+            if !connection.reading && !connection.closing && connection.ended.is_none() {
+                connection.ended = connection.broken;
+            }
         }
         done.into_iter().try_for_each(|conn| self.close(now, conn))
     }

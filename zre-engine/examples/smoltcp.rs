@@ -402,6 +402,10 @@ impl Host {
                 let Ok(written @ 1..) = socket.send_slice(chunk[0]) else { break };
                 self.node.advance(now, *conn, written);
             }
+            // It has broken. What lies in it could still be read, but not while the node does not want it.
+            if connection.connected && !connection.reading && !connection.closing && !socket.may_send() {
+                connection.ended.get_or_insert(IoCause::Reset);
+            }
             if connection.closing && (!left || !socket.may_send()) {
                 done.push(*conn);
             }

@@ -422,6 +422,10 @@ impl TokioNode {
                     Err(error) => connection.broken = Some(cause(&error)),
                 }
             }
+            // What it brought can still be read, and its end comes after that; but not while nothing is to be read.
+            if !connection.reading && !connection.closing && connection.ended.is_none() {
+                connection.ended = connection.broken;
+            }
             if connection.closing && (connection.broken.is_some() || self.engine.transmit(*conn, &mut [&[]]) == 0) {
                 done.push(*conn);
             }
