@@ -160,7 +160,7 @@ fn a_thousand_connections_a_second() {
             for number in 0..1_000 * seconds {
                 pace.beat();
                 let uuid = Uuid::from_u64_pair(0xC0C0, number);
-                let introduction = introduction(uuid, "hurried", nowhere(1 + number as u16));
+                let introduction = introduction(uuid, "hurried", nowhere((number % 60_000 + 1) as u16));
                 let said = match number % 4 {
                     0 => &[][..],
                     1 => &Greeting::NULL.encode()[..],
