@@ -19,7 +19,7 @@ use zre_tests::{
     hostile::{
         Bounds, Siege, arena,
         attacker::{connect, introduction, is_gone, nowhere, repeat, source, until_closed},
-        by_length, long, now,
+        by_length, counter, long, now,
         settings::Settings,
     },
     recording::Recording,
@@ -294,15 +294,15 @@ fn nonsense_for_a_hub() {
             let mut answers = stream.try_clone().expect("a descriptor");
             let reads = std::thread::spawn(move || until_closed(&mut answers));
             let tuples = by_length(10_000, 1_000_000);
-            let before = siege.node.ask("counters")["gossip_received"].as_u64().expect("a number");
+            let before = counter(&siege.node.ask("counters"), "gossip_received");
             for number in 0..tuples {
                 let port = if number % 4 == 0 { siege.node.mailbox.port() } else { (number % 60_000 + 1) as u16 };
                 let said = tell(format!("{number:032X}"), format!("tcp://127.0.0.1:{port}"));
                 stream.write_all(&said).expect("it is read");
             }
-            let heard = |counters: &serde_json::Value| counters["gossip_received"].as_u64() >= Some(before + tuples);
+            let heard = |counters: &serde_json::Value| counter(counters, "gossip_received") >= before + tuples;
             let counters = siege.node.until("heard", 30 * SECOND, heard);
-            assert!(counters["tuples"].as_u64() <= Some(4_096), "{counters:#}");
+            assert!(counter(&counters, "tuples") <= 4_096, "{counters:#}");
             stream.shutdown(Shutdown::Both).expect("it stands");
             reads.join().expect("it ends");
             println!("{cuts} cut short, {changes} changed, {garbage} of garbage, {tuples} nodes that are none");

@@ -11,7 +11,7 @@ use zre_proto::zmtp::Greeting;
 use zre_tests::hostile::{
     Bounds, Siege, arena,
     attacker::{PATIENCE, Pace, beacons, connect, introduction, is_closed, nowhere, say_beacon, source, until_closed},
-    by_length,
+    by_length, counter,
     descriptors::make_room,
     now,
     settings::Settings,
@@ -136,7 +136,7 @@ fn beacons_that_point_at_closed_ports_and_at_the_node_itself() {
                 if number % 50 == 0 {
                     pace.beat();
                 }
-                if number > 0 && number % 5_000 == 0 && siege.node.ask("counters")["beacons"].as_u64() > Some(many) {
+                if number > 0 && number % 5_000 == 0 && counter(&siege.node.ask("counters"), "beacons") > many {
                     break;
                 }
             }

@@ -241,7 +241,13 @@ fn is_calm(counters: &Value, peers: &[PeerId]) -> bool {
         // Each has connected to the other.
         && counters["connections"] == 2 * peers.len()
         && counters["hub_clients"] == 0
-        && counters["events_waiting"].as_u64() < Some(1 << 10)
+        && counter(counters, "events_waiting") < 1 << 10
+}
+
+/// A counter of a node by its name, which has to be there: what is missing is less than any bound.
+#[track_caller]
+pub fn counter(counters: &Value, name: &str) -> u64 {
+    counters[name].as_u64().unwrap_or_else(|| panic!("there is no counter {name}: {counters:#}"))
 }
 
 /// How long what takes milliseconds may take.
