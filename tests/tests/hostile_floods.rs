@@ -245,7 +245,7 @@ fn silence_is_noticed_in_a_flood() {
         // With the tenth more or less that is chance.
         const {
             assert!(
-                (EVASIVE.as_millis() * 11 / 10 + ANSWER.as_millis() + SILENT.as_millis() + LATE.as_millis())
+                EVASIVE.as_millis() * 11 / 10 + ANSWER.as_millis() + SILENT.as_millis() + LATE.as_millis()
                     < EXPIRED.as_millis()
             )
         };
