@@ -38,6 +38,7 @@ enum Does {
     Stays(Stays),
 }
 
+#[derive(Default)]
 struct Stays {
     /// Shown before the next command is typed. Empty where it shows nothing until its end: then a beacon is waited for.
     starts: &'static str,
@@ -50,12 +51,6 @@ struct Stays {
     /// Shown at the end.
     ends: &'static [&'static str],
     code: i32,
-}
-
-impl Default for Stays {
-    fn default() -> Self {
-        Self { starts: "", meets: &[], types: &[], shows: &[], ends: &[], code: 0 }
-    }
 }
 
 /// In the order of the pages, as far as that matters to nobody.
