@@ -146,6 +146,26 @@ fn a_hello_soon_after_ours_is_its_answer_and_never_answered() {
 }
 
 #[test]
+fn a_hello_soon_after_ours_is_a_restart_if_the_first_connection_had_broken_before() {
+    let mut solo = Solo::default();
+    let mut stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    assert_eq!(solo.told(), [format!("ENTER {BOB:x}")]);
+    let connects = solo.connects();
+    // It is killed before it has heard of us, and starts anew with its UUID, at its old port.
+    solo.broken(stock.to_node, IoCause::Reset);
+    solo.pass(millis(50));
+    solo.connected(connects[0].0);
+    solo.feed(connects[0].0, &router_opening());
+    solo.pass(millis(5));
+    stock.to_node = solo.accept("10.0.0.2:40002");
+    stock.opening(&mut solo, stock.to_node);
+    stock.sequence = 1;
+    let hello = stock.hello("anew", &["chat"]);
+    stock.say(&mut solo, hello, &[]);
+    assert_eq!(solo.told(), [&format!("EXIT {BOB:x} restarted"), "ENTER anew", "JOIN anew chat"]);
+}
+
+#[test]
 fn a_gap_in_the_sequence_ends_the_relation_and_so_does_a_malformed_message() {
     let (mut solo, mut stock) = met();
     stock.sequence += 1;

@@ -296,7 +296,7 @@ impl Node {
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
             _ => {
                 // It may come back and go on where it was: libzmq does.
-                peer.orphaned = Some(now);
+                (peer.orphaned, peer.broke) = (Some(now), Some(now));
                 self.ping(peer_id);
                 self.schedule_peer(peer_id);
             }

@@ -109,6 +109,10 @@ impl Node {
             return self.close(id, CloseReason::GaveWay);
         }
         let now = self.now;
+        // Unless its connection had broken before ours told of us: then it has started anew, with its old UUID.
+        let answers = |peer: &Peer| {
+            peer.hello_at.is_some_and(|at| now.since(at) <= ANSWER && peer.broke.is_none_or(|broke| broke > at))
+        };
         let meaning = match self.peers.get(&peer_id) {
             None if self.phase != Phase::Running => return,
             None => Meaning::Enters,
@@ -116,7 +120,7 @@ impl Node {
             Some(peer) if peer.ending.is_some() => Meaning::Restarted,
             // It owes us no answer: it was ready when it was told of an election, and has dropped us for that.
             Some(peer) if peer.may_have_taken_offence(now) => Meaning::Restarted,
-            Some(peer) if peer.hello_at.is_some_and(|at| now.since(at) <= ANSWER) => Meaning::Answers,
+            Some(peer) if answers(peer) => Meaning::Answers,
             Some(_) => Meaning::Restarted,
         };
         if matches!(meaning, Meaning::Enters)

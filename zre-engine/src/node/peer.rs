@@ -88,6 +88,8 @@ pub(super) struct Peer {
     pub(super) ending: Option<Box<Ending>>,
     /// When its connection broke, if it has not come back on another.
     pub(super) orphaned: Option<Instant>,
+    /// When that was the last time, whether it has come back since or not.
+    pub(super) broke: Option<Instant>,
     pub(super) clock: Clock,
 }
 
@@ -342,6 +344,7 @@ impl Peer {
             leaving: false,
             ending: None,
             orphaned: None,
+            broke: None,
             clock: Clock::default(),
         }
     }
