@@ -247,7 +247,7 @@ fn silence_is_noticed_in_a_flood() {
             assert!(
                 EVASIVE.as_millis() * 11 / 10 + ANSWER.as_millis() + SILENT.as_millis() + LATE.as_millis()
                     < EXPIRED.as_millis()
-            )
+            );
         };
         let millis = |duration: Duration| duration.as_millis() as u64;
         let quiet = Some((millis(EVASIVE), millis(SILENT), millis(EXPIRED)));
