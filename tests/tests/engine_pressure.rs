@@ -62,6 +62,21 @@ fn a_full_queue_refuses_and_tells_once_when_half_of_it_is_free() {
 }
 
 #[test]
+fn a_queue_takes_short_messages_up_to_its_limit_and_not_one_more() {
+    for length in [0, 10, 500, 4000] {
+        let (mut solo, stock) = small();
+        let mut load = 0;
+        // Its octets on the wire, and 64 for each message.
+        let each = 2 + 6 + if length < 256 { 2 } else { 9 } + length + 64;
+        while solo.node.whisper(solo.now, stock.id(), vec![7; length]).is_ok() {
+            load += each;
+            assert_eq!(solo.node.statistics().send_queues, load);
+        }
+        assert!(load <= 10_000 && load + each > 10_000, "{load} with {length}");
+    }
+}
+
+#[test]
 fn a_message_within_the_limits_always_fits_an_empty_queue() {
     let (mut solo, stock) = small();
     assert_eq!(solo.node.whisper(solo.now, stock.id(), "x".repeat(100_000)), Ok(()));

@@ -47,6 +47,27 @@ fn the_first_octets_are_a_greeting_a_ready_and_a_hello() {
 }
 
 #[test]
+fn a_whisper_of_any_length_is_on_the_wire_as_the_codec_has_it() {
+    let (mut solo, stock) = met();
+    solo.output(stock.from_node);
+    // Around what takes a longer header, what is shared instead of copied, and a whole block of a queue.
+    let lengths = [0, 1, 254, 255, 256, 4095, 4096, 65_535, 65_536, 70_000, 3];
+    let mut expected = Vec::new();
+    for (length, sequence) in lengths.into_iter().zip(2..) {
+        let content = vec![sequence as u8; length];
+        expected.extend(message(&Message { sequence, body: Body::Whisper }, &[&content]));
+        solo.node.whisper(solo.now, stock.id(), content).unwrap();
+    }
+    solo.node.whisper(solo.now, stock.id(), ["several", "", "frames"]).unwrap();
+    let several: [&[u8]; 3] = [b"several", b"", b"frames"];
+    expected.extend(message(&Message { sequence: 13, body: Body::Whisper }, &several));
+    solo.node.whisper(solo.now, stock.id(), zre_engine::Content::new()).unwrap();
+    expected.extend(message(&Message { sequence: 14, body: Body::Whisper }, &[b""]));
+    assert!(solo.output(stock.from_node) == expected);
+    assert_eq!(solo.node.statistics().messages_sent, 14, "with the HELLO");
+}
+
+#[test]
 fn a_stock_peer_resumes_on_a_new_connection_without_a_hello() {
     let (mut solo, mut stock) = met();
     stock.say(&mut solo, Body::Whisper, &[b"one"]);

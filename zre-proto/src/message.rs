@@ -93,6 +93,13 @@ impl<'a> ContentHead<'a> {
         };
         ([a, b] == SIGNATURE && version == VERSION).then_some(Self { sequence: u16::from_be_bytes([high, low]), group })
     }
+
+    /// The first frame of a WHISPER.
+    #[inline]
+    pub const fn whisper(sequence: u16) -> [u8; MESSAGE_HEADER_LEN] {
+        let [[a, b], [high, low]] = [SIGNATURE, sequence.to_be_bytes()];
+        [a, b, id::WHISPER, VERSION, high, low]
+    }
 }
 
 /// The fields of HELLO.
@@ -416,6 +423,7 @@ mod tests {
             let decoded = Message::decode(&frame).ok();
             match ContentHead::read(&frame) {
                 Some(ContentHead { sequence, group }) => {
+                    prop_assert!(group.is_some() || ContentHead::whisper(sequence) == frame[..]);
                     let body = group.map_or(Body::Whisper, |group| Body::Shout { group: Text::from_octets(Bytes::copy_from_slice(group)) });
                     prop_assert_eq!(decoded, Some(Message { sequence, body }));
                 }

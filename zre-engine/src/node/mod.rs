@@ -287,17 +287,20 @@ impl Node {
     }
 
     /// The next thing to do, until `None`.
+    #[inline]
     pub fn poll_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 
     /// The next thing that happened, until `None`. When the application is done with it, say so by
     /// [`Node::consumed`].
+    #[inline]
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
 
     /// Events that nobody has taken: looked at, not taken.
+    #[inline]
     pub fn event_queue(&self) -> &EventQueue {
         &self.events
     }
@@ -402,6 +405,9 @@ impl Node {
 
     /// Time passes. A jump that no running program would see (sleep) starts the clocks of all peers anew.
     fn tick(&mut self, now: Instant) -> Result<(), InputError> {
+        if now == self.now {
+            return Ok(());
+        }
         if now < self.now {
             return Err(InputError::TimeWentBackwards);
         }

@@ -5,6 +5,7 @@
 
 use super::{
     Node, Phase,
+    conns::Conns,
     peer::{Held, HeldBack, Peer},
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     time::Instant,
     zmtp::{Connection, Encoder},
 };
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, collections::VecDeque, vec::Vec};
 use bytes::Bytes;
 use zre_proto::{limits::STRING_MAX, message::Body};
 
@@ -41,8 +42,20 @@ impl Node {
     /// [`SendError::TooLarge`] and [`SendError::TooManyFrames`] beyond [`Limits`](crate::Limits); [`SendError::Stopped`]; and
     /// [`SendError::Input`] where time went back.
     pub fn whisper(&mut self, now: Instant, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
+        self.whisper_content(now, peer, &content.into())
+    }
+
+    /// The same for a caller that keeps the content, to try again once there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`whisper`](Self::whisper).
+    pub fn whisper_content(&mut self, now: Instant, peer: PeerId, content: &Content) -> Result<(), SendError> {
         self.tick(now)?;
-        let content = self.check_content(content.into())?;
+        if self.send_short(peer, content) {
+            return Ok(());
+        }
+        let content = self.check_content(content)?;
         self.encode(&Body::Whisper, &content);
         let takes = self.takes_content(peer);
         if takes == Ok(true) {
@@ -62,8 +75,17 @@ impl Node {
     /// [`SendError::TooManyFrames`] beyond [`Limits`](crate::Limits); [`SendError::Stopped`]; and [`SendError::Input`] where time went
     /// back.
     pub fn shout(&mut self, now: Instant, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
+        self.shout_content(now, group, &content.into())
+    }
+
+    /// The same for a caller that keeps the content, to try again once there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shout`](Self::shout).
+    pub fn shout_content(&mut self, now: Instant, group: &str, content: &Content) -> Result<usize, SendError> {
         self.tick(now)?;
-        let content = self.check_content(content.into())?;
+        let content = self.check_content(content)?;
         if group.is_empty() || group.len() > STRING_MAX {
             return Err(SendError::BadGroup { found: group.len() });
         }
@@ -100,7 +122,7 @@ impl Node {
         room.map(|()| self.receivers.len())
     }
 
-    fn check_content(&self, mut content: Content) -> Result<Content, SendError> {
+    fn check_content<'a>(&self, content: &'a Content) -> Result<Cow<'a, Content>, SendError> {
         if matches!(self.phase, Phase::Stopping | Phase::Stopped) {
             return Err(SendError::Stopped);
         }
@@ -111,11 +133,9 @@ impl Node {
         if content.octets() > limits.message {
             return Err(SendError::TooLarge { found: content.octets(), limit: limits.message });
         }
-        if content.is_empty() {
-            // Stock programs do not survive a message without content.
-            content.push(Bytes::new());
-        }
-        Ok(content)
+        // Stock programs do not survive a message without content.
+        let some = if content.is_empty() { Cow::Owned(Bytes::new().into()) } else { Cow::Borrowed(content) };
+        Ok(some)
     }
 
     /// Whether the peer is there and goes on to be. An error says that its queue has no room for the message in the encoder;
@@ -188,6 +208,7 @@ impl Node {
     /// Sends the message in the encoder to a peer, or keeps it until our HELLO has gone before it.
     fn post(&mut self, id: PeerId, body: &Body, content: &Content) {
         let overtakes = self.planted(Planted::OvertakeHeld);
+        let skips = self.planted_now(Planted::SkipSequence, 40);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if body.has_content() {
             peer.confirmed_by = peer.pings + 1;
@@ -195,7 +216,9 @@ impl Node {
         match peer.open() {
             // What waits is said first: a peer that enters is about to get it.
             Some(conn) if !peer.must_guess() && (peer.held.is_empty() || overtakes) => {
-                self.put(id, conn, body.name(), body.has_content());
+                self.encoder.set_sequence(number(id, peer, skips, body.name()));
+                let queued = queue(&mut self.conns, conn, &self.encoder, body.has_content(), &mut self.actions);
+                self.statistics.messages_sent += u64::from(queued);
             }
             open => {
                 if let Some(conn) = open.filter(|_| peer.must_guess()) {
@@ -209,28 +232,17 @@ impl Node {
     }
 
     /// Queues the message in the encoder on a connection, with the next number.
-    fn put(&mut self, id: PeerId, conn_id: ConnId, name: &'static str, counts: bool) {
+    fn put(&mut self, id: PeerId, conn: ConnId, name: &'static str, counts: bool) {
         let skips = self.planted_now(Planted::SkipSequence, 40);
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        if skips {
-            peer.take_number();
-        }
-        let number = peer.take_number();
-        log!(trace, "peer {id}: sending {name} number {number}");
-        self.encoder.set_sequence(number);
-        let encoder = core::mem::take(&mut self.encoder);
-        self.put_encoded(conn_id, &encoder, counts);
-        self.encoder = encoder;
+        self.encoder.set_sequence(number(id, peer, skips, name));
+        let queued = queue(&mut self.conns, conn, &self.encoder, counts, &mut self.actions);
+        self.statistics.messages_sent += u64::from(queued);
     }
 
-    pub(super) fn put_encoded(&mut self, conn_id: ConnId, message: &Encoder, counts: bool) {
-        let Some(zmtp) = self.conns.get_mut(conn_id).and_then(|conn| conn.zmtp.as_mut()) else { return };
-        let silent = !zmtp.has_output();
-        zmtp.push(message, counts);
-        self.statistics.messages_sent += 1;
-        if silent && zmtp.has_output() {
-            self.actions.push_back(Action::Writable { conn: conn_id });
-        }
+    pub(super) fn put_encoded(&mut self, conn: ConnId, message: &Encoder, counts: bool) {
+        let queued = queue(&mut self.conns, conn, message, counts, &mut self.actions);
+        self.statistics.messages_sent += u64::from(queued);
     }
 
     /// The first message on a new connection. What was held of JOIN and LEAVE is in it.
@@ -302,4 +314,25 @@ impl Node {
         }
         room
     }
+}
+
+/// The number of the next message to a peer.
+fn number(id: PeerId, peer: &mut Peer, skips: bool, name: &'static str) -> u16 {
+    if skips {
+        peer.take_number();
+    }
+    let number = peer.take_number();
+    log!(trace, "peer {id}: sending {name} number {number}");
+    number
+}
+
+/// Queues a message on a connection. Whether that is there.
+fn queue(conns: &mut Conns, conn: ConnId, message: &Encoder, counts: bool, actions: &mut VecDeque<Action>) -> bool {
+    let Some(zmtp) = conns.get_mut(conn).and_then(|conn| conn.zmtp.as_mut()) else { return false };
+    let silent = !zmtp.has_output();
+    zmtp.push(message, counts);
+    if silent && zmtp.has_output() {
+        actions.push_back(Action::Writable { conn });
+    }
+    true
 }

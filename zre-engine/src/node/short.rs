@@ -1,13 +1,24 @@
-//! Short messages, many at a time.
+//! Short messages, of which there are many.
 //!
 //! Most messages are a WHISPER or a SHOUT of one frame that is not long, and many come from one peer at a time. What they have in common
 //! is looked up once, and their content goes from where it was received to where it waits, with a share in the memory of
-//! neither. Whatever is out of the ordinary is left to `receive`, which does the same for one message of any kind.
+//! neither. A WHISPER that goes is put together where it waits to be written. Whatever is out of the ordinary is left to
+//! `receive` and `send`, which do the same for one message of any kind.
 
-use super::{Node, conns::Role, peer::Peer};
-use crate::{event_queue::LONG, id::ConnId, log::log};
+use super::{Node, Phase, conns::Role, peer::Peer};
+use crate::{
+    action::Action,
+    event_queue::LONG,
+    id::{ConnId, PeerId},
+    log::log,
+    zmtp::SHARED_FROM,
+};
 use alloc::sync::Arc;
+use bytes::Bytes;
 use zre_proto::message::ContentHead;
+
+/// No less than a short message counts for in a queue beyond its content.
+const MESSAGE_COST: usize = 128;
 
 impl Node {
     /// Takes short messages from the front of what a connection has received, as long as they are in order.
@@ -56,6 +67,35 @@ impl Node {
         self.waiting = waiting;
         self.statistics.messages_received += taken;
         self.check_pressure();
+    }
+
+    /// Sends a WHISPER of one short frame, if that is all there is to do. Whether it did.
+    pub(super) fn send_short(&mut self, id: PeerId, content: &[Bytes]) -> bool {
+        let [frame] = content else { return false };
+        let limits = &self.config.limits;
+        let is_short = frame.len() < SHARED_FROM.min(limits.message);
+        if !is_short || self.phase != Phase::Running || limits.frames == 0 || self.config.has_any() {
+            return false;
+        }
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ending.is_none() && peer.held.is_empty()) else {
+            return false;
+        };
+        let Some(conn_id) = peer.open().filter(|_| !peer.must_guess()) else { return false };
+        let Some(zmtp) = self.conns.get_mut(conn_id).and_then(|conn| conn.zmtp.as_mut()) else { return false };
+        // Whether it is full is for `send` to say.
+        if zmtp.load() + frame.len() + MESSAGE_COST > limits.send_queue {
+            return false;
+        }
+        peer.confirmed_by = peer.pings + 1;
+        let number = peer.take_number();
+        log!(trace, "peer {id}: sending WHISPER number {number}");
+        let silent = !zmtp.has_output();
+        zmtp.push_whisper(number, frame);
+        self.statistics.messages_sent += 1;
+        if silent && zmtp.has_output() {
+            self.actions.push_back(Action::Writable { conn: conn_id });
+        }
+        true
     }
 }
 

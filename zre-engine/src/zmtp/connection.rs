@@ -11,9 +11,13 @@ use crate::{
     time::Instant,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use core::time::Duration;
-use zre_proto::zmtp::{Command, FrameDecoder, FrameHeader, Greeting, GreetingDecoder, Metadata};
+use zre_proto::{
+    limits::{FRAME_HEADER_MAX, MESSAGE_HEADER_LEN},
+    message::ContentHead,
+    zmtp::{Command, FrameDecoder, FrameHeader, Greeting, GreetingDecoder, Metadata},
+};
 
 /// How many PONGs may wait: a peer that asks without reading gets no more.
 const PONGS_WAITING: u32 = 64;
@@ -21,6 +25,9 @@ const PONGS_WAITING: u32 = 64;
 /// A payload under this length is never a slice of what was received, for that may be a part of a larger buffer of the driver's
 /// which it would keep in memory.
 const SLICED: usize = 64 << 10;
+
+/// The most octets of a WHISPER before its content: a short frame, and a header.
+const WHISPER_HEAD: usize = 2 + MESSAGE_HEADER_LEN + FRAME_HEADER_MAX;
 
 /// The longest time to live that a PING may carry, in tenths of a second: libzmq overflows beyond it and closes.
 const TTL_MAX: u128 = 655;
@@ -381,6 +388,19 @@ impl Connection {
 
     pub(crate) fn push(&mut self, message: &Encoder, counts: bool) {
         self.traffic.push(message, counts);
+    }
+
+    /// The same for a WHISPER of one frame that is to be copied.
+    #[inline]
+    pub(crate) fn push_whisper(&mut self, sequence: u16, content: &[u8]) {
+        let mut head = [0; WHISPER_HEAD];
+        let mut rest = &mut head[..];
+        let first = ContentHead::whisper(sequence);
+        FrameHeader::message(first.len(), true).encode(&mut rest);
+        rest.put_slice(&first);
+        FrameHeader::message(content.len(), false).encode(&mut rest);
+        let left = rest.len();
+        self.traffic.push_short(&head[..WHISPER_HEAD - left], content);
     }
 
     /// Octets that wait to be written, with 64 more for each message.

@@ -9,7 +9,7 @@ use zre_proto::{limits::MESSAGE_HEADER_LEN, message::Body, zmtp::FrameHeader};
 const SEQUENCE_AT: usize = MESSAGE_HEADER_LEN - 2;
 
 /// From this length on a frame is shared between queues, not copied into them.
-const SHARED_FROM: usize = 4096;
+pub(crate) const SHARED_FROM: usize = 4096;
 /// The same for a frame that goes into many queues: with copies in all of them, none would be at hand when it is written.
 const SHARED_BY_MANY_FROM: usize = 512;
 

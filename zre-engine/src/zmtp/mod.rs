@@ -21,4 +21,4 @@ mod queue;
 
 pub(crate) use connection::Incoming;
 pub use connection::{Connection, ConnectionConfig, Peer, Progress, SocketType};
-pub(crate) use encoder::Encoder;
+pub(crate) use encoder::{Encoder, SHARED_FROM};

@@ -65,9 +65,19 @@ impl SendQueue {
             None => backlog.push_parts(message),
         }
         if counts {
-            backlog.ends.push_back(backlog.position);
-            backlog.flowing = true;
+            backlog.end_message();
         }
+    }
+
+    /// Adds a message that counts, of two frames that lie apart: the first with the header of the second, and that.
+    #[inline]
+    pub(crate) fn push_short(&mut self, head: &[u8], content: &[u8]) {
+        let backlog = self.0.get_or_insert_default();
+        backlog.make_room(head.len() + content.len());
+        backlog.tail.extend(head);
+        backlog.tail.extend(content);
+        backlog.count(head.len() + content.len());
+        backlog.end_message();
     }
 
     /// Fills `chunks` from the front of the queue; how many it filled.
@@ -118,8 +128,20 @@ impl Default for Backlog {
 }
 
 impl Backlog {
+    #[inline]
+    fn make_room(&mut self, octets: usize) {
+        if let Some(full) = self.tail.room_for(octets) {
+            self.sealed.push_back(full);
+        }
+    }
+
+    fn end_message(&mut self) {
+        self.ends.push_back(self.position);
+        self.flowing = true;
+    }
+
     fn push_octets(&mut self, octets: &[u8]) {
-        self.sealed.extend(self.tail.room_for(octets.len()));
+        self.make_room(octets.len());
         self.tail.extend(octets);
         self.count(octets.len());
     }
@@ -129,7 +151,9 @@ impl Backlog {
             match part {
                 Part::Packed(octets) => self.push_octets(octets),
                 Part::Shared(payload) => {
-                    self.sealed.extend(self.tail.close());
+                    if let Some(before) = self.tail.close() {
+                        self.sealed.push_back(before);
+                    }
                     self.sealed.push_back(payload.clone());
                     self.count(payload.len());
                 }
