@@ -42,6 +42,7 @@ impl Content {
     }
 
     /// All octets of all frames.
+    #[inline]
     pub fn octets(&self) -> usize {
         self.0.iter().map(Bytes::len).sum()
     }

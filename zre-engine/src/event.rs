@@ -118,6 +118,7 @@ impl Event {
     /// What the event counts for in [`Limits::events`](crate::Limits::events) while it waits: its content (or
     /// headers, or group) and a fixed cost for the event itself, no less than it holds in an
     /// [`EventQueue`](crate::EventQueue). Give it to [`Node::consumed`](crate::Node::consumed) when done.
+    #[inline]
     pub fn octets(&self) -> usize {
         match self {
             Self::Whisper { content, .. } | Self::Shout { content, .. } => {
@@ -130,6 +131,7 @@ impl Event {
     }
 
     /// The same for a WHISPER or SHOUT with so many frames, which have so many octets together.
+    #[inline]
     pub(crate) fn octets_of_message(frames: usize, octets: usize) -> usize {
         EVENT + FRAME * frames + octets
     }

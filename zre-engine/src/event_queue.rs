@@ -6,7 +6,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use core::fmt;
 
 /// Events in their order, in hardly more room than they took on the wire.
@@ -28,6 +28,8 @@ pub struct EventQueue {
     len: usize,
     /// Packed events, oldest first; each of these goes on where the one before it ends.
     head: Bytes,
+    /// How much of the head has been read.
+    read: usize,
     blocks: VecDeque<Bytes>,
     tail: Blocks,
     /// Those that are not packed, and long frames and names of those that are.
@@ -69,6 +71,7 @@ impl Default for EventQueue {
         Self {
             len: 0,
             head: Bytes::new(),
+            read: 0,
             blocks: VecDeque::new(),
             tail: Blocks::new(BLOCK, SPARE_BLOCKS),
             others: VecDeque::new(),
@@ -188,14 +191,20 @@ impl EventQueue {
 
     #[cold]
     fn begin_block(&mut self, octets: usize) {
-        if self.head.is_empty() {
+        if self.read == self.head.len() {
             // What was read to its end may be in the way of using its memory again.
-            self.tail.give_back(core::mem::take(&mut self.head));
+            self.put_head(Bytes::new());
         }
         self.blocks.extend(self.tail.room_for(octets));
     }
 
+    fn put_head(&mut self, head: Bytes) {
+        self.tail.give_back(core::mem::replace(&mut self.head, head));
+        self.read = 0;
+    }
+
     /// Takes the first event.
+    #[inline]
     pub fn pop(&mut self) -> Option<Event> {
         let event = self.unpack();
         if self.len == 0 && self.packed > 0 {
@@ -218,13 +227,31 @@ impl EventQueue {
         shrink(&mut self.blocks);
     }
 
+    #[inline]
     fn unpack(&mut self) -> Option<Event> {
-        if self.head.is_empty() {
-            self.tail.give_back(core::mem::take(&mut self.head));
-            self.head = self.blocks.pop_front().or_else(|| self.tail.close()).unwrap_or_default();
-        }
         self.len = self.len.checked_sub(1)?;
-        let kind = self.head.try_get_u8().ok()?;
+        if self.read == self.head.len() {
+            self.next_block();
+        }
+        // As most are.
+        if let Some(&[WHISPER, place @ 0..0x80, 1, length @ 0..0x80]) = self.rest_of_head().first_chunk() {
+            self.read += 4;
+            let (peer, name) = self.peers.release(place.into())?;
+            return Some(Event::Whisper { peer, name, content: self.octets(length.into())?.into() });
+        }
+        self.unpack_any()
+    }
+
+    #[cold]
+    fn next_block(&mut self) {
+        // What was read may be the block that grows.
+        self.put_head(Bytes::new());
+        self.head = self.blocks.pop_front().or_else(|| self.tail.close()).unwrap_or_default();
+    }
+
+    fn unpack_any(&mut self) -> Option<Event> {
+        let kind = *self.rest_of_head().first()?;
+        self.read += 1;
         if kind == OTHER {
             return self.others.pop_front();
         }
@@ -274,14 +301,25 @@ impl EventQueue {
         }
     }
 
+    #[inline]
+    fn rest_of_head(&self) -> &[u8] {
+        self.head.get(self.read..).unwrap_or_default()
+    }
+
+    #[inline]
     fn octets(&mut self, count: usize) -> Option<Bytes> {
-        (count <= self.head.len()).then(|| self.head.split_to(count))
+        if count > self.rest_of_head().len() {
+            return None;
+        }
+        let from = self.read;
+        self.read += count;
+        Some(self.head.slice(from..self.read))
     }
 
     #[inline]
     fn number(&mut self) -> Option<usize> {
-        let (number, length) = get_number(&self.head)?;
-        self.head.advance(length);
+        let (number, length) = get_number(self.rest_of_head())?;
+        self.read += length;
         Some(number)
     }
 
@@ -389,6 +427,7 @@ impl<K: Ord + Clone> Names<K> {
     }
 
     /// The thing of this number, which one event less has.
+    #[inline]
     fn release(&mut self, place: usize) -> Option<K> {
         let (name, count) = self.slots.get_mut(place)?.as_mut()?;
         let name = name.clone();
