@@ -2,7 +2,11 @@
 
 use crate::error::RecvError;
 use parking_lot::{Condvar, Mutex};
-use std::{io, time::Instant};
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
 use zre_engine::{Event, EventQueue, Node};
 
 /// The queue has a lock of its own, so that taking an event does not wait for a turn of the driver; but whoever takes the last
@@ -11,6 +15,9 @@ use zre_engine::{Event, EventQueue, Node};
 pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     arrived: Condvar,
+    /// Octets of events that were taken and that the engine does not know of yet. Changed under the queue's lock only, so
+    /// that counting costs no more than an addition.
+    taken: AtomicUsize,
     #[cfg(unix)]
     bell: Bell,
 }
@@ -20,6 +27,16 @@ struct Queue {
     events: EventQueue,
     /// Nothing more comes.
     ended: bool,
+}
+
+/// What was taken.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Taken {
+    pub(crate) event: Event,
+    /// No other event waits here.
+    pub(crate) last: bool,
+    /// What was taken, this included, and the engine does not know of, in octets.
+    pub(crate) octets: usize,
 }
 
 /// How long to wait for an event.
@@ -35,6 +52,7 @@ impl Inbox {
         Ok(Self {
             queue: Mutex::default(),
             arrived: Condvar::new(),
+            taken: AtomicUsize::new(0),
             #[cfg(unix)]
             bell: Bell::new()?,
         })
@@ -94,14 +112,31 @@ impl Inbox {
         self.arrived.notify_all();
     }
 
-    /// Takes an event, and tells whether it was the last of those that wait.
-    pub(crate) fn take(&self, wait: Wait) -> Result<Option<(Event, bool)>, RecvError> {
+    /// What was taken and the engine does not know of. Whoever takes something later sees what was done before this call.
+    pub(crate) fn taken(&self) -> usize {
+        let _queue = self.queue.lock();
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// The same, for telling it to the engine. As a rule there is nothing, and that costs nothing.
+    pub(crate) fn forget_taken(&self) -> usize {
+        if self.taken.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        let _queue = self.queue.lock();
+        self.taken.swap(0, Ordering::Relaxed)
+    }
+
+    /// Takes an event.
+    pub(crate) fn take(&self, wait: Wait) -> Result<Option<Taken>, RecvError> {
         let mut queue = self.queue.lock();
         loop {
             if let Some(event) = queue.events.pop() {
                 #[cfg(unix)]
                 self.silence(&queue);
-                return Ok(Some((event, queue.events.is_empty())));
+                let octets = self.taken.load(Ordering::Relaxed) + event.octets();
+                self.taken.store(octets, Ordering::Relaxed);
+                return Ok(Some(Taken { event, last: queue.events.is_empty(), octets }));
             }
             if queue.ended {
                 return Err(RecvError::Stopped);
@@ -192,10 +227,13 @@ mod tests {
     fn what_waits_comes_before_the_end() {
         let inbox = Inbox::new().unwrap();
         let room = Event::Room { peer: PeerId::from_octets([1; 16]) };
+        let room_octets = room.octets();
         assert_eq!(inbox.take(Wait::Not), Ok(None));
         inbox.put(&mut vec![room.clone(), Event::Stop]);
-        assert_eq!(inbox.take(Wait::Forever), Ok(Some((room, false))));
-        assert_eq!(inbox.take(Wait::Forever), Ok(Some((Event::Stop, true))));
+        let take = || inbox.take(Wait::Forever).map(|taken| taken.map(|taken| (taken.event, taken.last)));
+        assert_eq!(take(), Ok(Some((room, false))));
+        assert_eq!(inbox.forget_taken(), room_octets);
+        assert_eq!(take(), Ok(Some((Event::Stop, true))));
         assert_eq!(inbox.take(Wait::Forever), Err(RecvError::Stopped));
         assert_eq!(inbox.take(Wait::Not), Err(RecvError::Stopped));
     }

@@ -148,7 +148,7 @@ impl Node {
     /// Where the peer has not entered or has left, the message is larger than the limits, or the node has stopped.
     pub fn whisper(&self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
         let content = content.into();
-        self.shared().send(|driver| driver.whisper(peer, content.clone()))
+        self.shared().send(|driver| driver.whisper_content(peer, &content))
     }
 
     /// Sends a message to one peer where there is room.
@@ -169,7 +169,7 @@ impl Node {
     /// Where the message is larger than the limits, or the node has stopped.
     pub fn shout(&self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
         let content = content.into();
-        self.shared().send(|driver| driver.shout(group, content.clone()))
+        self.shared().send(|driver| driver.shout_content(group, &content))
     }
 
     /// Sends a message to all peers in a group where all of them have room for it; otherwise to none.

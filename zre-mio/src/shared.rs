@@ -4,7 +4,7 @@ use crate::{
     Driver,
     clock::after,
     error::RecvError,
-    inbox::{Inbox, Wait},
+    inbox::{Inbox, Taken, Wait},
     log::{debug, warn},
 };
 use mio::{Events, Poll, Waker};
@@ -14,7 +14,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -53,8 +53,6 @@ pub(crate) struct Shared {
     /// The thread has ended.
     over: Condvar,
     inbox: Inbox,
-    /// Octets of events that were taken and that the engine does not know of yet.
-    taken: AtomicUsize,
     /// The engine makes peers wait until events are taken.
     held_back: AtomicBool,
     /// Events wait with the engine, for when the inbox is empty.
@@ -94,9 +92,11 @@ struct Sleep {
 }
 
 impl Sleep {
-    fn is_late_for(self, due: Option<Instant>) -> bool {
-        match (self.until, due) {
-            _ if self.short => false,
+    fn is_late_for(self, due: impl FnOnce() -> Option<Instant>) -> bool {
+        if self.short {
+            return false;
+        }
+        match (self.until, due()) {
             (_, None) => false,
             (None, Some(_)) => true,
             (Some(until), Some(due)) => due < until,
@@ -121,7 +121,6 @@ impl Shared {
             room: Condvar::new(),
             over: Condvar::new(),
             inbox,
-            taken: AtomicUsize::new(0),
             held_back: AtomicBool::new(false),
             more: AtomicBool::new(false),
             resting: AtomicBool::new(false),
@@ -199,8 +198,7 @@ impl Shared {
     }
 
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
-        let Some((event, last)) = self.inbox.take(wait)? else { return Ok(None) };
-        let taken = self.taken.fetch_add(event.octets(), Ordering::SeqCst) + event.octets();
+        let Some(Taken { event, last, octets: taken }) = self.inbox.take(wait)? else { return Ok(None) };
         if taken >= self.ahead / 4 && self.resting.load(Ordering::SeqCst) {
             self.rested.notify_one();
         }
@@ -238,8 +236,8 @@ impl Shared {
     /// Returns whether senders that wait were told to try again.
     fn settle(&self, state: &mut State) -> bool {
         let stirred = self.hand_over(state);
-        let stopped = state.driver.is_stopped();
-        if state.asleep.is_some_and(|sleep| stopped || sleep.is_late_for(state.driver.due())) {
+        let driver = &state.driver;
+        if state.asleep.is_some_and(|sleep| driver.is_stopped() || sleep.is_late_for(|| driver.due())) {
             // Once is enough until it has woken.
             state.asleep = None;
             if let Err(error) = self.waker.wake() {
@@ -262,7 +260,7 @@ impl Shared {
                     continue;
                 }
                 set(&self.held_back, state.driver.holds_back());
-                if self.taken.load(Ordering::SeqCst) == 0 || !state.driver.holds_back() {
+                if !state.driver.holds_back() || self.inbox.taken() == 0 {
                     break;
                 }
                 continue;
@@ -304,7 +302,7 @@ impl Shared {
             }
             set(&self.held_back, state.driver.holds_back());
             // Whoever took the last event before that was set has left it to us.
-            if !found && self.taken.load(Ordering::SeqCst) == 0 {
+            if !found && self.inbox.taken() == 0 {
                 break;
             }
         }
@@ -315,8 +313,9 @@ impl Shared {
     }
 
     fn tell_taken(&self, driver: &mut Driver) {
-        if self.taken.load(Ordering::SeqCst) > 0 {
-            driver.consumed(self.taken.swap(0, Ordering::SeqCst));
+        let taken = self.inbox.forget_taken();
+        if taken > 0 {
+            driver.consumed(taken);
         }
     }
 
@@ -347,6 +346,8 @@ impl Shared {
                 return;
             }
             self.tell_taken(&mut state.driver);
+            // Whoever sends does it while the thread sleeps: what it finds has waited.
+            state.driver.flush();
             state.driver.turn(&events);
             self.hand_over(&mut state);
             self.rest(&mut state);
@@ -362,7 +363,7 @@ impl Shared {
         }
         state.asleep = Some(Sleep { until: None, short: true });
         self.resting.store(true, Ordering::SeqCst);
-        if self.taken.load(Ordering::SeqCst) < self.ahead / 4 {
+        if self.inbox.taken() < self.ahead / 4 {
             self.rested.wait_for(state, PATIENCE);
         }
         self.resting.store(false, Ordering::SeqCst);
