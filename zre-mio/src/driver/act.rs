@@ -9,17 +9,11 @@ use crate::{
     tcp::cause,
 };
 use mio::Token;
-use std::{io, mem, net::SocketAddr};
-use zre_engine::{Action, Address, CloseReason, ConnId, Input, IoCause, SendError};
+use std::{io, net::SocketAddr};
+use zre_engine::{Action, Address, CloseReason, ConnId, Input, IoCause};
 
 /// What one connection may write before others have their turn, in octets.
 const WRITE: usize = 1 << 20;
-
-/// What is gathered before it is written, in octets, and that for each connection that has some of it.
-const WORTH: usize = 64 << 10;
-const WORTH_FOR_EACH: usize = 8 << 10;
-/// About what a message has beyond its content.
-const OVERHEAD: usize = 16;
 
 impl Driver {
     /// Tells the engine something, and does what it wants done about it.
@@ -130,48 +124,6 @@ impl Driver {
         if on {
             self.enqueue(conn);
         }
-    }
-
-    /// A connection has something to write. The first time in a breath that is done at once, for somebody may wait for it;
-    /// what follows waits for more.
-    fn writable(&mut self, conn: ConnId) {
-        let breath = self.breaths;
-        let Some(connection) = self.connections.get(conn).filter(|found| found.may_write()) else { return };
-        if mem::replace(&mut connection.wrote_in, breath) == breath {
-            self.corked.push(conn);
-        } else {
-            self.write(conn);
-        }
-    }
-
-    /// A message of so many octets was sent to so many peers, or not, for want of room.
-    pub(super) fn gather(&mut self, octets: usize, sent: Result<usize, &SendError>) {
-        if self.corked.is_empty() {
-            return;
-        }
-        match sent {
-            Ok(receivers) => self.corked_octets += receivers * (octets + OVERHEAD),
-            Err(SendError::Full { .. }) => return self.uncork(),
-            Err(_) => {}
-        }
-        if self.corked_octets > WORTH + WORTH_FOR_EACH * self.corked.len() {
-            self.overflows += 1;
-            self.uncork();
-        }
-    }
-
-    /// Writes what was gathered.
-    pub(super) fn uncork(&mut self) {
-        if self.corked.is_empty() {
-            return;
-        }
-        self.corked_octets = 0;
-        let mut corked = mem::take(&mut self.corked);
-        for conn in corked.drain(..) {
-            self.write(conn);
-        }
-        self.corked = corked;
-        self.carry_out();
     }
 
     /// Writes what the engine has for a connection, as far as the socket and the others allow. Returns how much that

@@ -1,6 +1,7 @@
 //! The engine's node over real sockets, stepped by the caller.
 
 mod act;
+mod cork;
 mod discover;
 mod start;
 mod turn;
@@ -16,6 +17,7 @@ use crate::{
     resolver::Resolver,
     udp::Link,
 };
+use cork::Cork;
 use mio::Token;
 pub(crate) use start::bind;
 use std::{
@@ -42,8 +44,9 @@ const GRACE: Duration = Duration::from_millis(50);
 /// `timeout` anew after that.
 ///
 /// The first message to a peer between two turns is written at once. Those that follow are gathered, so that many small ones
-/// are one write, and go out when they are many or with the next turn, for which `timeout` then does not wait; or by
-/// [`flush`](Self::flush), if the next turn is far.
+/// are one write, and go out when they are many (64 KiB for each peer) or with the next turn, for which `timeout` then does
+/// not wait; or by [`flush`](Self::flush), if the next turn is far. While 8 KiB and more are sent between every two turns
+/// they are gathered over several turns, for 200 µs at most.
 ///
 /// An [`App`](crate::App) runs on it by [`call_app`](Self::call_app), [`serve_app`](Self::serve_app) and
 /// [`app_timeout`](Self::app_timeout).
@@ -92,9 +95,7 @@ pub struct Driver {
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
-    /// Connections whose octets wait for others to go with them, and how many they are, by and large.
-    corked: Vec<ConnId>,
-    corked_octets: usize,
+    cork: Cork,
     overflows: u64,
     /// Turns and the times between two turns, counted: in each of them, the first message to a peer is written at once.
     breaths: u64,
@@ -148,7 +149,7 @@ impl Driver {
         }
         let at_once = self.silent && self.connections.len() == 0
             || !self.ended.is_empty()
-            || !self.corked.is_empty()
+            || !self.cork.is_empty()
             || self.ready.iter().any(|ready| !ready.is_empty())
             || self.links.iter().any(|link| link.readable)
             || self.listeners.iter().any(|listener| listener.readable && listener.retry_at.is_none());
@@ -249,10 +250,13 @@ impl Driver {
     ///
     /// As for [`Node::try_whisper`](crate::Node::try_whisper): a driver never waits.
     pub fn whisper(&mut self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
-        let content = content.into();
-        let octets = content.octets();
-        let sent = self.apply(|engine, now| engine.whisper(now, peer, content));
-        self.gather(octets, sent.as_ref().map(|()| 1));
+        self.whisper_content(peer, &content.into())
+    }
+
+    /// The same, of a content that is kept.
+    pub(crate) fn whisper_content(&mut self, peer: PeerId, content: &Content) -> Result<(), SendError> {
+        let sent = self.apply(|engine, now| engine.whisper_content(now, peer, content));
+        self.gather(content.octets(), sent.as_ref().map(|()| 1));
         sent
     }
 
@@ -263,10 +267,13 @@ impl Driver {
     ///
     /// As for [`Node::try_shout`](crate::Node::try_shout): a driver never waits.
     pub fn shout(&mut self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
-        let content = content.into();
-        let octets = content.octets();
-        let sent = self.apply(|engine, now| engine.shout(now, group, content));
-        self.gather(octets, sent.as_ref().copied());
+        self.shout_content(group, &content.into())
+    }
+
+    /// The same, of a content that is kept.
+    pub(crate) fn shout_content(&mut self, group: &str, content: &Content) -> Result<usize, SendError> {
+        let sent = self.apply(|engine, now| engine.shout_content(now, group, content));
+        self.gather(content.octets(), sent.as_ref().copied());
         sent
     }
 
@@ -332,7 +339,7 @@ impl Driver {
 
     fn apply<R>(&mut self, call: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         // A turn is near where something waits for it: until then, no time passes.
-        if self.corked.is_empty() {
+        if self.cork.is_empty() {
             self.clock.forget();
         }
         let now = self.clock.now();
@@ -344,7 +351,7 @@ impl Driver {
     fn tear_down(&mut self) {
         if !self.stopped {
             self.stopped = true;
-            self.corked.clear();
+            self.cork.clear();
             // Their places are free for others from now on.
             for listener in mem::take(&mut self.listeners) {
                 listener.close(&self.ears);

@@ -1,6 +1,6 @@
 //! The start: settings are read, sockets opened, and the engine is told.
 
-use super::{BELL, Driver, LINKS, LISTENERS, MAILBOX, watch::Watch};
+use super::{BELL, Driver, LINKS, LISTENERS, MAILBOX, cork::Cork, watch::Watch};
 use crate::{
     bind::Bind,
     buffer::Buffers,
@@ -125,8 +125,7 @@ impl Driver {
             watch: None,
             buffers: Buffers::default(),
             ready: Default::default(),
-            corked: Vec::new(),
-            corked_octets: 0,
+            cork: Cork::default(),
             overflows: 0,
             breaths: 1,
             taken: 0,

@@ -35,7 +35,7 @@ impl Driver {
         }
         self.note_rung();
         self.tell_taken();
-        self.uncork();
+        self.uncork_in_turn();
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
         if self.links.iter().any(|link| link.readable) {
             self.hear();

@@ -1,0 +1,158 @@
+//! Small messages that are gathered, so that many of them are one write.
+
+use super::Driver;
+use std::{mem, time::Duration};
+use zre_engine::{ConnId, Instant, SendError};
+
+/// What is gathered before it is written, in octets for each connection that has some of it.
+const WORTH: usize = 64 << 10;
+/// About what a message has beyond its content.
+const OVERHEAD: usize = 16;
+
+/// Whoever sends so much between two turns is likely to go on: then what was gathered waits for another turn, and no longer
+/// than this. Each write wakes who reads, which costs both more than some hundred messages.
+const FLOW: usize = 8 << 10;
+const LONGEST: Duration = Duration::from_micros(200);
+
+/// What was gathered.
+#[derive(Debug, Default)]
+pub(super) struct Cork {
+    /// Connections whose octets wait for others to go with them.
+    conns: Vec<ConnId>,
+    /// How many octets wait, by and large, and how many did at the last turn.
+    octets: usize,
+    before: usize,
+    /// Since when.
+    since: Instant,
+}
+
+impl Cork {
+    pub(super) fn is_empty(&self) -> bool {
+        self.conns.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.conns.clear();
+    }
+
+    /// Whether more is likely to come at once, so that writing may wait for it.
+    fn flows(&mut self, now: Instant) -> bool {
+        let before = mem::replace(&mut self.before, self.octets);
+        self.octets - before >= FLOW && now.since(self.since) < LONGEST
+    }
+}
+
+impl Driver {
+    /// A connection has something to write. The first time in a breath that is done at once, for somebody may wait for it;
+    /// what follows waits for more.
+    pub(super) fn writable(&mut self, conn: ConnId) {
+        let breath = self.breaths;
+        let Some(connection) = self.connections.get(conn).filter(|found| found.may_write()) else { return };
+        if mem::replace(&mut connection.wrote_in, breath) != breath {
+            self.write(conn);
+            return;
+        }
+        if self.cork.is_empty() {
+            self.cork.since = self.clock.now();
+        }
+        self.cork.conns.push(conn);
+    }
+
+    /// A message of so many octets was sent to so many peers, or not, for want of room.
+    pub(super) fn gather(&mut self, octets: usize, sent: Result<usize, &SendError>) {
+        if self.cork.is_empty() {
+            return;
+        }
+        match sent {
+            Ok(receivers) => self.cork.octets += receivers * (octets + OVERHEAD),
+            Err(SendError::Full { .. }) => return self.uncork(),
+            Err(_) => {}
+        }
+        if self.cork.octets > WORTH * self.cork.conns.len() {
+            self.overflows += 1;
+            self.uncork();
+        }
+    }
+
+    /// At a turn: writes what was gathered, unless more is likely to come at once.
+    pub(super) fn uncork_in_turn(&mut self) {
+        if !self.cork.is_empty() {
+            let now = self.clock.now();
+            if !self.cork.flows(now) {
+                self.uncork();
+            }
+        }
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn uncork(&mut self) {
+        if self.cork.is_empty() {
+            return;
+        }
+        (self.cork.octets, self.cork.before) = (0, 0);
+        let mut conns = mem::take(&mut self.cork.conns);
+        for conn in conns.drain(..) {
+            self.write(conn);
+        }
+        self.cork.conns = conns;
+        self.carry_out();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Event, Node};
+    use mio::{Events, Poll, Token};
+
+    #[test]
+    fn more_is_likely_as_long_as_much_comes_and_for_no_longer_than_that() {
+        let start = Instant::ZERO + Duration::from_secs(1);
+        let mut cork = Cork { since: start, octets: FLOW, ..Cork::default() };
+        assert!(cork.flows(start));
+        assert!(!cork.flows(start), "nothing has come since");
+        cork.octets += FLOW - 1;
+        assert!(!cork.flows(start), "not much has");
+        cork.octets += FLOW;
+        assert!(cork.flows(start + LONGEST - Duration::from_nanos(1)));
+        cork.octets += FLOW;
+        assert!(!cork.flows(start + LONGEST));
+    }
+
+    #[test]
+    fn what_is_gathered_in_a_flow_is_written_once_the_flow_ends() {
+        const MESSAGES: usize = 1000;
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let port = crate::tests::udp_port();
+        let start =
+            |name, base| Node::builder(name).interface("lo").port(port).driver(poll.registry(), Token(base)).unwrap();
+        let [mut ann, mut ben] = [start("ann", 0), start("ben", Driver::TOKENS)];
+        let (mut sent, mut heard) = (false, 0);
+        while heard < MESSAGES {
+            let timeout = [ann.timeout(), ben.timeout()].into_iter().flatten().min();
+            poll.poll(&mut events, timeout).unwrap();
+            ann.turn(&events);
+            ben.turn(&events);
+            while let Some(event) = ann.poll_event() {
+                if let Event::Enter { peer, .. } = event {
+                    (0..MESSAGES).for_each(|number| ann.whisper(peer, number.to_string()).unwrap());
+                    sent = true;
+                    assert_eq!(ann.timeout(), Some(Duration::ZERO), "the rest goes with the next turns");
+                }
+            }
+            while let Some(event) = ben.poll_event() {
+                if let Event::Whisper { content, .. } = event {
+                    assert_eq!(content.text(), heard.to_string());
+                    heard += 1;
+                }
+            }
+            if sent {
+                // More may be likely in the next turn, but not in the one after it.
+                ann.turn(&events);
+                ann.turn(&events);
+                assert!(ann.cork.is_empty());
+            }
+        }
+    }
+}
