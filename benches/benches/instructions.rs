@@ -87,19 +87,19 @@ fn at_most(instructions: usize, messages: usize) -> LibraryBenchmarkConfig {
     config
 }
 
-#[library_benchmark(setup = one_by_one, config = at_most(3_600, MESSAGES))]
+#[library_benchmark(setup = one_by_one, config = at_most(3_300, MESSAGES))]
 fn whispers_one_by_one(mut work: Work) -> Work {
     work.one_by_one();
     work
 }
 
-#[library_benchmark(setup = burst, config = at_most(1_080, MESSAGES))]
+#[library_benchmark(setup = burst, config = at_most(1_060, MESSAGES))]
 fn whispers_in_a_burst(mut work: Work) -> Work {
     work.burst();
     work
 }
 
-#[library_benchmark(setup = shouts, config = at_most(4_700, MESSAGES / RECEIVERS * RECEIVERS))]
+#[library_benchmark(setup = shouts, config = at_most(4_400, MESSAGES / RECEIVERS * RECEIVERS))]
 fn shouts_to_32(mut work: Work) -> Work {
     work.shouts();
     work

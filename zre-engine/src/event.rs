@@ -14,6 +14,9 @@ const FRAME: usize = 32;
 /// itself but LEADER, where it leads a group, and STOP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+// With a word for its kind: with an octet all that follows would be moved from and to odd addresses, for which a processor has
+// to wait each time. Nobody may count on it.
+#[repr(u64)]
 pub enum Event {
     /// A peer is there and can be whispered to.
     Enter {

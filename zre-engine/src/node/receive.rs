@@ -46,8 +46,7 @@ impl Node {
     /// Takes what a connection has received, as long as the application keeps up.
     pub(super) fn resume(&mut self, id: ConnId) {
         while self.conns.get(id).is_some_and(Conn::is_read) {
-            self.short_messages(id);
-            if !self.next_thing(id) {
+            if self.short_messages(id) || !self.next_thing(id) {
                 return;
             }
         }

@@ -21,15 +21,18 @@ use zre_proto::message::ContentHead;
 const MESSAGE_COST: usize = 128;
 
 impl Node {
-    /// Takes short messages from the front of what a connection has received, as long as they are in order.
-    pub(super) fn short_messages(&mut self, id: ConnId) {
+    /// Takes short messages from the front of what a connection has received, as long as they are in order. Whether
+    /// that was all, and nothing else is to be done.
+    pub(super) fn short_messages(&mut self, id: ConnId) -> bool {
         let Self { conns, peers, events, config, me, .. } = self;
-        let Some(conn) = conns.get_mut(id) else { return };
-        let Role::In(Some(peer_id)) = conn.role() else { return };
-        let Some(zmtp) = conn.zmtp.as_mut().filter(|zmtp| zmtp.peek_short(LONG - 1).is_some()) else { return };
-        let Some(peer) = peers.get_mut(&peer_id).filter(|peer| peer.ready && peer.inbound == Some(id)) else { return };
+        let Some(conn) = conns.get_mut(id) else { return false };
+        let Role::In(Some(peer_id)) = conn.role() else { return false };
+        let Some(zmtp) = conn.zmtp.as_mut().filter(|zmtp| zmtp.peek_short(LONG - 1).is_some()) else { return false };
+        let Some(peer) = peers.get_mut(&peer_id).filter(|peer| peer.ready && peer.inbound == Some(id)) else {
+            return false;
+        };
         if config.send_only || config.has_any() {
-            return;
+            return false;
         }
         let mut waiting = self.waiting;
         let mut taken = 0;
@@ -60,13 +63,15 @@ impl Node {
         }
         events.end_short(sender);
         if taken == 0 {
-            return;
+            return false;
         }
+        let all = zmtp.is_at_rest() && !conn.ended;
         peer.hear(self.now);
         conn.introduced = true;
         self.waiting = waiting;
         self.statistics.messages_received += taken;
         self.check_pressure();
+        all
     }
 
     /// Sends a WHISPER of one short frame, if that is all there is to do. Whether it did.

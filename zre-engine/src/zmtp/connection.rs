@@ -336,6 +336,11 @@ impl Connection {
         self.decoder.skip(octets);
     }
 
+    /// Whether all that came was taken, and was whole messages.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.partial.is_none() && self.decoder.is_empty()
+    }
+
     /// The length from which on a payload is as good as the chunk that it is a slice of.
     pub(crate) fn least_slice(&self) -> usize {
         SLICED.max(self.decoder.chunk_len() / 8)

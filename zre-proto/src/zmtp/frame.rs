@@ -159,6 +159,11 @@ impl FrameDecoder {
         self.chunk_len
     }
 
+    /// Whether nothing is held: all that came was whole frames, and they were taken.
+    pub fn is_empty(&self) -> bool {
+        self.partial.is_none() && self.chunk.is_empty() && self.tail.is_none()
+    }
+
     /// How many octets are held that are no whole frame yet, or were not looked at.
     pub fn held(&self) -> usize {
         let partial = match self.partial.as_deref() {
@@ -385,6 +390,7 @@ mod tests {
             while let Some(frame) = decoder.next_frame()? {
                 frames.push(frame);
             }
+            assert_eq!(decoder.is_empty(), decoder.held() == 0 && decoder.wanted() == 0);
         }
         Ok(frames)
     }
