@@ -12,8 +12,9 @@ use std::{
 };
 use zre_engine::{Address, ConnId, Instant, IoCause, Node};
 
-/// Slices of one write.
+/// Slices of one write. As a rule there are few, and room for few is made sooner.
 const SLICES: usize = 64;
+const FEW: usize = 4;
 
 /// A stream, and what is known about its readiness. Readiness is told once and remembered here until the stream says
 /// otherwise.
@@ -64,8 +65,10 @@ pub(crate) enum Reading {
 /// What a write did.
 #[derive(Debug)]
 pub(crate) enum Writing {
-    /// The socket took this many octets.
+    /// The socket took this many octets; there may be more.
     Octets(usize),
+    /// It took this many, and they were all that there is.
+    All(usize),
     /// There is nothing to write.
     Nothing,
     Blocked,
@@ -274,23 +277,40 @@ impl Connection {
 
     /// Writes some of what the engine has for it; the caller tells the engine how much.
     pub(crate) fn write(&mut self, node: &Node) -> Writing {
-        let mut chunks: [&[u8]; SLICES] = [&[]; SLICES];
-        let filled = node.transmit(self.id, &mut chunks);
-        if filled == 0 {
+        let mut few: [&[u8]; FEW] = [&[]; FEW];
+        match node.transmit(self.id, &mut few) {
+            FEW => self.write_many(node),
+            filled => self.write_slices::<FEW>(&few[..filled], true),
+        }
+    }
+
+    #[inline(never)]
+    fn write_many(&mut self, node: &Node) -> Writing {
+        let mut many: [&[u8]; SLICES] = [&[]; SLICES];
+        let filled = node.transmit(self.id, &mut many);
+        self.write_slices::<SLICES>(&many[..filled], filled < SLICES)
+    }
+
+    /// Writes up to so many slices, which may be all that there is.
+    fn write_slices<const MOST: usize>(&mut self, chunks: &[&[u8]], all: bool) -> Writing {
+        if chunks.is_empty() {
             return Writing::Nothing;
         }
         let Some(stream) = &mut self.stream else { return Writing::Blocked };
         loop {
-            let written = match &chunks[..filled] {
+            let written = match chunks {
                 [one] => stream.write(one),
                 several => {
-                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let mut slices = [IoSlice::new(&[]); MOST];
                     slices.iter_mut().zip(several).for_each(|(slice, chunk)| *slice = IoSlice::new(chunk));
-                    stream.write_vectored(&slices[..filled])
+                    stream.write_vectored(&slices[..several.len().min(MOST)])
                 }
             };
             match written {
                 Ok(0) => return Writing::Ended(IoCause::Reset),
+                Ok(len) if all && len == chunks.iter().map(|chunk| chunk.len()).sum::<usize>() => {
+                    return Writing::All(len);
+                }
                 Ok(len) => return Writing::Octets(len),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.writable = false;

@@ -71,6 +71,11 @@ impl Ears {
         Ok(Ringer { bell, token })
     }
 
+    /// Whether there is anything within the process to listen to.
+    pub(crate) fn has_bell(&self) -> bool {
+        self.bell.is_some()
+    }
+
     /// The tokens for which it rang.
     pub(crate) fn rung(&mut self) -> BTreeSet<Token> {
         let Some((bell, receiver)) = &mut self.bell else { return BTreeSet::new() };

@@ -411,7 +411,7 @@ impl Node {
         if now < self.now {
             return Err(InputError::TimeWentBackwards);
         }
-        let jumped = now.since(self.now) > self.config.expired.max(LEAST_SLEEP);
+        let jumped = now > self.now + LEAST_SLEEP && now.since(self.now) > self.config.expired;
         self.now = now;
         if jumped && self.phase == Phase::Running {
             self.wake_from_sleep();

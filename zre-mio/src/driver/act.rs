@@ -131,29 +131,25 @@ impl Driver {
     pub(super) fn write(&mut self, conn: ConnId) -> usize {
         let mut written = 0;
         while let Some(connection) = self.connections.get(conn).filter(|found| found.may_write()) {
-            match connection.write(&self.engine) {
-                Writing::Octets(len) => {
-                    trace!("{conn}: {len} octets written");
-                    let now = self.clock.now();
-                    self.engine.advance(now, conn, len);
-                    written += len;
-                    if written >= WRITE {
-                        self.enqueue(conn);
-                        break;
-                    }
-                }
-                Writing::Nothing => {
-                    if connection.closing.is_some() {
+            let writing = connection.write(&self.engine);
+            if let Writing::Octets(len) | Writing::All(len) = writing {
+                trace!("{conn}: {len} octets written");
+                let now = self.clock.now();
+                self.engine.advance(now, conn, len);
+                written += len;
+            }
+            match writing {
+                Writing::Octets(_) if written < WRITE => continue,
+                Writing::Octets(_) => self.enqueue(conn),
+                Writing::All(_) | Writing::Nothing => {
+                    if self.connections.get(conn).is_some_and(|found| found.closing.is_some()) {
                         self.close(conn);
                     }
-                    break;
                 }
-                Writing::Blocked => break,
-                Writing::Ended(cause) => {
-                    self.end(conn, cause);
-                    break;
-                }
+                Writing::Blocked => {}
+                Writing::Ended(cause) => self.end(conn, cause),
             }
+            break;
         }
         written
     }

@@ -158,9 +158,9 @@ impl Driver {
         }
         let engine = self.engine.poll_timeout().map(|deadline| deadline.at);
         let closing = self.closing.front().map(|(at, _)| *at);
-        let retry = self.listeners.iter().filter(|listener| listener.readable).filter_map(|listener| listener.retry_at);
         let watch = self.watch.as_ref().filter(|_| self.stop_by.is_none()).map(|watch| watch.next);
-        [engine, closing, watch, self.stop_by].into_iter().flatten().chain(retry).min()
+        let retry = self.listeners.iter().filter(|listener| listener.readable).filter_map(|listener| listener.retry_at);
+        earlier(earlier(engine, closing), earlier(watch, earlier(self.stop_by, retry.min())))
     }
 
     /// How often so many messages were gathered that they were written before the next turn.
@@ -212,7 +212,13 @@ impl Driver {
 
     /// So much of what waited has been taken.
     pub(crate) fn consumed(&mut self, octets: usize) {
-        self.apply(|engine, now| engine.consumed(now, octets));
+        // When that was is of no interest but to those who were made to wait for it.
+        if self.holds_back() {
+            self.clock.forget();
+        }
+        let now = self.clock.now();
+        self.engine.consumed(now, octets);
+        self.carry_out();
     }
 
     /// Whether some peers are made to wait until events are taken.
@@ -382,6 +388,13 @@ impl fmt::Debug for Driver {
             .field("listeners", &self.listeners.iter().map(|listener| &listener.at).collect::<Vec<_>>())
             .field("connections", &self.connections.len())
             .finish_non_exhaustive()
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
     }
 }
 

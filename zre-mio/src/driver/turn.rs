@@ -33,7 +33,9 @@ impl Driver {
         for event in events {
             self.note(event);
         }
-        self.note_rung();
+        if self.ears.has_bell() {
+            self.note_rung();
+        }
         self.tell_taken();
         self.uncork_in_turn();
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
@@ -47,7 +49,6 @@ impl Driver {
         self.bury();
         self.buffers.end_turn();
         self.breaths += 1;
-        self.clock.forget();
     }
 
     fn note(&mut self, event: &Event) {
