@@ -66,6 +66,12 @@ impl Blocks {
         self.open.extend_from_slice(octets);
     }
 
+    /// How much memory it keeps, about.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.open.capacity() + self.spare.iter().map(BytesMut::capacity).sum::<usize>()
+    }
+
     /// What is in the block that grows.
     pub(crate) fn open(&self) -> &BytesMut {
         &self.open

@@ -193,13 +193,13 @@ impl EventQueue {
     fn begin_block(&mut self, octets: usize) {
         if self.read == self.head.len() {
             // What was read to its end may be in the way of using its memory again.
-            self.put_head(Bytes::new());
+            self.drop_head();
         }
         self.blocks.extend(self.tail.room_for(octets));
     }
 
-    fn put_head(&mut self, head: Bytes) {
-        self.tail.give_back(core::mem::replace(&mut self.head, head));
+    fn drop_head(&mut self) {
+        self.tail.give_back(core::mem::take(&mut self.head));
         self.read = 0;
     }
 
@@ -215,6 +215,7 @@ impl EventQueue {
 
     /// It is empty. After a long queue its memory is kept, for the next; after short ones less and less of it.
     fn rest(&mut self) {
+        self.drop_head();
         self.tail.rest(core::mem::take(&mut self.packed));
         fn shrink<T>(queue: &mut VecDeque<T>) {
             if queue.capacity() > 64 {
@@ -244,8 +245,7 @@ impl EventQueue {
 
     #[cold]
     fn next_block(&mut self) {
-        // What was read may be the block that grows.
-        self.put_head(Bytes::new());
+        self.drop_head();
         self.head = self.blocks.pop_front().or_else(|| self.tail.close()).unwrap_or_default();
     }
 
@@ -593,6 +593,21 @@ mod tests {
                 prop_assert_eq!(queue.pop(), Some(event));
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_burst_once_it_has_been_quiet() {
+        let mut queue = EventQueue::default();
+        let peer = PeerId::from_octets([1; 16]);
+        let whisper = || Event::Whisper { peer, name: "ann".into(), content: "a whisper".into() };
+        (0..100_000).for_each(|_| queue.push(whisper()));
+        while queue.pop().is_some() {}
+        assert!(queue.tail.held() >= BLOCK, "kept for the next burst");
+        for _ in 0..2 * SPARE_BLOCKS + 2 {
+            queue.push(whisper());
+            assert_eq!(queue.pop(), Some(whisper()));
+        }
+        assert!(queue.tail.held() + queue.head.len() <= 2048, "{}", queue.tail.held());
     }
 
     #[test]

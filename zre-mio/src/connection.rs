@@ -12,7 +12,8 @@ use std::{
 };
 use zre_engine::{Address, ConnId, Instant, IoCause, Node};
 
-/// Slices of one write. As a rule there are few, and room for few is made sooner.
+/// Slices of one write. As a rule there are few: to make room for all each time was an eighth of what a message by itself
+/// costs its node.
 const SLICES: usize = 64;
 const FEW: usize = 4;
 
@@ -46,6 +47,8 @@ pub(crate) struct Connection {
     pub(crate) reading: bool,
     /// The breath of the driver in which something was last written at once.
     pub(crate) wrote_in: u64,
+    /// It stands in the cork.
+    pub(crate) corked: bool,
     /// It stands in the ready list.
     pub(crate) queued: bool,
     /// It broke; the engine hears of it at the end of the turn.
@@ -102,6 +105,7 @@ impl Connection {
             finished: false,
             reading: true,
             wrote_in: 0,
+            corked: false,
             queued: false,
             ended: false,
             closing: None,

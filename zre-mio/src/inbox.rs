@@ -16,7 +16,7 @@ pub(crate) struct Inbox {
     queue: Mutex<Queue>,
     arrived: Condvar,
     /// Octets of events that were taken and that the engine does not know of yet. Changed under the queue's lock only, so
-    /// that counting costs no more than an addition.
+    /// that counting costs no more than an addition; looked at without it, for there is nothing as a rule.
     taken: AtomicUsize,
     #[cfg(unix)]
     bell: Bell,

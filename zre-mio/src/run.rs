@@ -144,7 +144,6 @@ impl Driver {
         while let Some(event) = self.next_event() {
             let octets = event.octets();
             self.with_engine(|engine, now| runner.event(engine, now, event));
-            // Not in the same breath: the engine's clocks go on from when the application was done, which may be late.
             self.consumed(octets);
         }
     }

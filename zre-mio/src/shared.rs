@@ -23,9 +23,11 @@ use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
 /// Octets that may be taken before the engine is told, while it makes peers wait.
 const QUANTUM: usize = 1 << 20;
 
-/// While so much is sent that it is written without the thread's help, callers do not wake the thread: each time that it
-/// wakes it takes the lock from whoever sends. It looks after this time whether something is left to write; so late may a
-/// message be then.
+/// While so many octets are gathered between two turns of the thread that they are written without its help, callers do not
+/// wake it: each time that it wakes it takes the lock from whoever sends.
+const MUCH: u64 = 64 << 10;
+
+/// It looks after this time whether something is left to write; so late may a message be then.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How far the thread goes ahead of an application that is taking events, in octets of them: what waits is to be in the
@@ -325,10 +327,10 @@ impl Shared {
         let _end = End(self);
         let mut events = Events::with_capacity(256);
         let mut state = self.state.lock();
-        let mut overflows = 0;
+        let mut gathered = 0;
         while !state.driver.is_stopped() {
-            let short = overflows != state.driver.overflows();
-            overflows = state.driver.overflows();
+            let short = state.driver.gathered() - gathered >= MUCH;
+            gathered = state.driver.gathered();
             state.asleep = Some(Sleep { until: state.driver.due(), short });
             let timeout = state.driver.timeout();
             let timeout = if short { Some(timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE))) } else { timeout };

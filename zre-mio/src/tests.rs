@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Longer than anything here takes on the slowest of machines.
-const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(30);
 
 /// A UDP port that no other test has, in this process or (likely) another.
 pub(crate) fn udp_port() -> u16 {

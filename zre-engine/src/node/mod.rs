@@ -411,6 +411,7 @@ impl Node {
         if now < self.now {
             return Err(InputError::TimeWentBackwards);
         }
+        // Most of all calls are told so by the first, which takes no arithmetic of durations.
         let jumped = now > self.now + LEAST_SLEEP && now.since(self.now) > self.config.expired;
         self.now = now;
         if jumped && self.phase == Phase::Running {

@@ -134,8 +134,7 @@ impl Node {
             return Err(SendError::TooLarge { found: content.octets(), limit: limits.message });
         }
         // Stock programs do not survive a message without content.
-        let some = if content.is_empty() { Cow::Owned(Bytes::new().into()) } else { Cow::Borrowed(content) };
-        Ok(some)
+        Ok(if content.is_empty() { Cow::Owned(Bytes::new().into()) } else { Cow::Borrowed(content) })
     }
 
     /// Whether the peer is there and goes on to be. An error says that its queue has no room for the message in the encoder;

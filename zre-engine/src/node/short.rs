@@ -17,8 +17,8 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 use zre_proto::message::ContentHead;
 
-/// No less than a short message counts for in a queue beyond its content.
-const MESSAGE_COST: usize = 128;
+/// No less than a short message counts for in a queue beyond its content: its headers, and what `send` counts.
+const MOST_OVERHEAD: usize = 128;
 
 impl Node {
     /// Takes short messages from the front of what a connection has received, as long as they are in order. Whether
@@ -88,7 +88,7 @@ impl Node {
         let Some(conn_id) = peer.open().filter(|_| !peer.must_guess()) else { return false };
         let Some(zmtp) = self.conns.get_mut(conn_id).and_then(|conn| conn.zmtp.as_mut()) else { return false };
         // Whether it is full is for `send` to say.
-        if zmtp.load() + frame.len() + MESSAGE_COST > limits.send_queue {
+        if zmtp.load() + frame.len() + MOST_OVERHEAD > limits.send_queue {
             return false;
         }
         peer.confirmed_by = peer.pings + 1;

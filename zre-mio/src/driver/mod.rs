@@ -31,9 +31,6 @@ use zre_engine::{
     Address, ConfigError, ConnId, Content, Event, Instant, IoCause, ListenerId, Node as Engine, PeerId, SendError,
 };
 
-/// What a call of an application is taken to send, in octets.
-const SENT_BY_APPLICATION: usize = 1 << 10;
-
 /// What an orderly end may take beyond the engine's linger, to write what was said last.
 const GRACE: Duration = Duration::from_millis(50);
 
@@ -45,8 +42,8 @@ const GRACE: Duration = Duration::from_millis(50);
 ///
 /// The first message to a peer between two turns is written at once. Those that follow are gathered, so that many small ones
 /// are one write, and go out when they are many (64 KiB for each peer) or with the next turn, for which `timeout` then does
-/// not wait; or by [`flush`](Self::flush), if the next turn is far. While 8 KiB and more are sent between every two turns
-/// they are gathered over several turns, for 200 µs at most.
+/// not wait; or by [`flush`](Self::flush), if the next turn is far. After a turn before which 8 KiB and more were sent they
+/// wait for one turn more, in case that this goes on, until 200 µs have passed.
 ///
 /// An [`App`](crate::App) runs on it by [`call_app`](Self::call_app), [`serve_app`](Self::serve_app) and
 /// [`app_timeout`](Self::app_timeout).
@@ -96,7 +93,7 @@ pub struct Driver {
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
     cork: Cork,
-    overflows: u64,
+    gathered: u64,
     /// Turns and the times between two turns, counted: in each of them, the first message to a peer is written at once.
     breaths: u64,
     /// Octets of events that were taken and that the engine does not know of yet.
@@ -163,9 +160,9 @@ impl Driver {
         earlier(earlier(engine, closing), earlier(watch, earlier(self.stop_by, retry.min())))
     }
 
-    /// How often so many messages were gathered that they were written before the next turn.
-    pub(crate) fn overflows(&self) -> u64 {
-        self.overflows
+    /// How many octets were gathered so far, by and large.
+    pub(crate) fn gathered(&self) -> u64 {
+        self.gathered
     }
 
     /// The next event, until there is none. Without being asked, senders are made to wait once
@@ -338,8 +335,7 @@ impl Driver {
             self.stop_by = Some(now + self.linger + GRACE);
         }
         self.carry_out();
-        // What an application sends in a call is not known here.
-        self.gather(SENT_BY_APPLICATION, Ok(1));
+        self.gather_unknown();
         result
     }
 

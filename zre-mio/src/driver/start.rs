@@ -126,7 +126,7 @@ impl Driver {
             buffers: Buffers::default(),
             ready: Default::default(),
             cork: Cork::default(),
-            overflows: 0,
+            gathered: 0,
             breaths: 1,
             taken: 0,
             ended: Vec::new(),

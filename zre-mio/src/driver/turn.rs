@@ -49,6 +49,10 @@ impl Driver {
         self.bury();
         self.buffers.end_turn();
         self.breaths += 1;
+        if !self.cork.is_empty() {
+            // Until the cork is drawn the clock is not read anew, and who knows how long the application takes now.
+            self.clock.forget();
+        }
     }
 
     fn note(&mut self, event: &Event) {
