@@ -4,9 +4,7 @@ use core::{fmt, str::FromStr};
 use uuid::Uuid;
 
 /// A node's UUID. Printed as 32 upper-case hex digits, as all ZRE programs do; read in either case, dashes allowed.
-// Aligned, so that events are moved in whole words: it is the first thing in each, and would begin at an odd address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(align(8))]
 pub struct PeerId([u8; 16]);
 
 /// By their octets, compared as one number: peers are looked up for every message.
