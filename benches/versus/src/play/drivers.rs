@@ -16,12 +16,14 @@ pub struct Drivers {
     poll: Poll,
     events: Events,
     commands: Commands,
-    all: Vec<Seat>,
+    all: Vec<Driver>,
+    /// What is known of each, apart from them, so that a thousand that have nothing to do cost hardly anything.
+    seats: Vec<Seat>,
 }
 
-/// A driver, and what is known of it, so that those that have nothing to do cost nothing.
+/// What is known of a driver.
+#[derive(Clone, Copy)]
 struct Seat {
-    driver: Driver,
     /// When it wants its next turn.
     deadline: Option<Instant>,
     /// Something was done with it: it may have events, and another deadline.
@@ -33,14 +35,15 @@ impl Drivers {
         let poll = Poll::new().expect("a poll");
         let waker = Waker::new(poll.registry(), LINES).expect("a waker");
         let commands = Commands::telling(move || waker.wake().expect("the poll is there"));
-        Self { poll, events: Events::with_capacity(256), commands, all: Vec::new() }
+        Self { poll, events: Events::with_capacity(256), commands, all: Vec::new(), seats: Vec::new() }
     }
 
     /// One node more.
     pub fn start(&mut self, builder: Builder) {
         let base = Token(self.all.len() * Driver::TOKENS);
         let driver = builder.driver(self.poll.registry(), base).expect("a node");
-        self.all.push(Seat { driver, deadline: None, touched: true });
+        self.all.push(driver);
+        self.seats.push(Seat { deadline: None, touched: true });
     }
 
     /// How many nodes there are.
@@ -50,48 +53,49 @@ impl Drivers {
 
     /// One of the nodes, in the order in which they were started.
     pub fn node(&mut self, index: usize) -> &mut Driver {
-        let seat = &mut self.all[index];
-        seat.touched = true;
-        &mut seat.driver
+        self.seats[index].touched = true;
+        &mut self.all[index]
     }
 
     /// Stops all nodes and forgets them.
     pub fn stop(&mut self) {
         (0..self.len()).for_each(|index| self.node(index).stop());
-        while !self.all.iter().all(|seat| seat.driver.is_stopped()) {
+        while !self.all.iter().all(Driver::is_stopped) {
             self.turn(None, |_, _, _| ());
         }
         self.all.clear();
+        self.seats.clear();
     }
 
     /// Waits until there is something to do, for no longer than that where a limit is given, and does it.
     pub fn turn(&mut self, limit: Option<Duration>, mut heard: impl FnMut(usize, &mut Driver, Event)) {
-        for seat in self.all.iter_mut().filter(|seat| seat.touched) {
-            seat.deadline = seat.driver.next_deadline();
+        for (seat, driver) in self.seats.iter_mut().zip(&self.all).filter(|(seat, _)| seat.touched) {
+            seat.deadline = driver.next_deadline();
         }
-        let next = self.all.iter().filter_map(|seat| seat.deadline).min();
+        let next = self.seats.iter().filter_map(|seat| seat.deadline).min();
         let until = next.map(|next| next.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, until.into_iter().chain(limit).min()) {
             Err(error) if error.kind() == ErrorKind::Interrupted => return,
             polled => polled.expect("a poll"),
         }
         let now = Instant::now();
-        for seat in &mut self.all {
+        for seat in &mut self.seats {
             // What was done with it since the last turn may have left events.
             seat.touched |= seat.deadline.is_some_and(|at| at <= now);
         }
         for event in &self.events {
-            if let Some(seat) = self.all.get_mut(event.token().0 / Driver::TOKENS) {
+            if let Some(seat) = self.seats.get_mut(event.token().0 / Driver::TOKENS) {
                 seat.touched = true;
             }
         }
-        for (index, seat) in self.all.iter_mut().enumerate().filter(|(_, seat)| seat.touched) {
-            seat.driver.turn(&self.events);
+        for (index, seat) in self.seats.iter_mut().enumerate().filter(|(_, seat)| seat.touched) {
+            let driver = &mut self.all[index];
+            driver.turn(&self.events);
             seat.touched = false;
-            while let Some(event) = seat.driver.poll_event() {
-                heard(index, &mut seat.driver, event);
+            while let Some(event) = driver.poll_event() {
+                heard(index, driver, event);
             }
-            seat.deadline = seat.driver.next_deadline();
+            seat.deadline = driver.next_deadline();
         }
     }
 
