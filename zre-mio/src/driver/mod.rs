@@ -93,6 +93,7 @@ pub struct Driver {
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
     cork: Cork,
+    /// What went through the cork so far, in octets, by and large.
     gathered: u64,
     /// Turns and the times between two turns, counted: in each of them, the first message to a peer is written at once.
     breaths: u64,
