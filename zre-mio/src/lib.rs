@@ -141,6 +141,7 @@ mod connection;
 mod driver;
 mod ears;
 mod error;
+mod flow;
 mod inbox;
 mod inproc;
 mod interface;

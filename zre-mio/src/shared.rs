@@ -4,6 +4,7 @@ use crate::{
     Driver,
     clock::after,
     error::RecvError,
+    flow::Flow,
     inbox::{Inbox, Taken, Wait},
     log::{debug, warn},
 };
@@ -11,7 +12,7 @@ use mio::{Events, Poll, Waker};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     collections::BTreeSet,
-    io,
+    io, mem,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,12 +24,8 @@ use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
 /// Octets that may be taken before the engine is told, while it makes peers wait.
 const QUANTUM: usize = 1 << 20;
 
-/// While so many octets are gathered between two turns of the thread that they are written without its help, callers do not
-/// wake it: each time that it wakes it takes the lock from whoever sends.
-const MUCH: u64 = 64 << 10;
-
-/// It looks after this time whether something is left to write; so late may a message be then.
-const PATIENCE: Duration = Duration::from_millis(1);
+/// The thread looks after this time whether something is left that callers gave; so late may a message be then.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1);
 
 /// How far the thread goes ahead of an application that is taking events, in octets of them: what waits is to be in the
 /// processor's cache still when it is taken, and be slices of what was read, not copies. Then it rests until so much was
@@ -83,6 +80,8 @@ pub(crate) struct State {
     over: bool,
     /// On their way to the inbox.
     events: Vec<Event>,
+    /// The application was brought something since the thread last slept.
+    heard: bool,
 }
 
 /// Until a time, or until something happens.
@@ -117,6 +116,7 @@ impl Shared {
             slow: BTreeSet::new(),
             over: false,
             events: Vec::new(),
+            heard: false,
         };
         Self {
             state: Mutex::new(state),
@@ -254,6 +254,7 @@ impl Shared {
         loop {
             self.tell_taken(&mut state.driver);
             if let Some(engine) = state.driver.plain_events() {
+                state.heard |= !engine.event_queue().is_empty();
                 // Where the application has not taken all that it has yet, it will ask for them.
                 let left = !self.inbox.put_all(engine);
                 set(&self.more, left);
@@ -270,7 +271,7 @@ impl Shared {
             set(&self.more, false);
             let mut found = false;
             while let Some(event) = state.driver.next_event() {
-                found = true;
+                (found, state.heard) = (true, true);
                 let shown = match &event {
                     Event::Room { peer } => {
                         room = true;
@@ -327,10 +328,10 @@ impl Shared {
         let _end = End(self);
         let mut events = Events::with_capacity(256);
         let mut state = self.state.lock();
-        let mut gathered = 0;
+        let mut flow = Flow::default();
         while !state.driver.is_stopped() {
-            let short = state.driver.gathered() - gathered >= MUCH;
-            gathered = state.driver.gathered();
+            let heard = mem::take(&mut state.heard);
+            let short = flow.goes_on(state.driver.now(), state.driver.gathered(), heard);
             state.asleep = Some(Sleep { until: state.driver.due(), short });
             let timeout = state.driver.timeout();
             let timeout = if short { Some(timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE))) } else { timeout };

@@ -161,6 +161,13 @@ impl Driver {
         earlier(earlier(engine, closing), earlier(watch, earlier(self.stop_by, retry.min())))
     }
 
+    /// The time of what was just done.
+    pub(crate) fn now(&self) -> Instant {
+        let now = self.clock.now();
+        self.clock.forget();
+        now
+    }
+
     /// How many octets were gathered so far, by and large.
     pub(crate) fn gathered(&self) -> u64 {
         self.gathered
