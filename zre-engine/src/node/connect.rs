@@ -493,7 +493,7 @@ impl Node {
 
     /// A new record of a peer that has not said HELLO (yet, or again). Its clocks are for the caller to set.
     pub(super) fn introduce(&mut self, id: PeerId, endpoint: Address) {
-        let jitter = self.random(900, 1100);
+        let jitter = self.draw_jitter();
         let mut peer = Peer::new(endpoint, &self.stranger, self.now, jitter);
         peer.wrap = self.wraps.get(&id).copied();
         self.peers.insert(id, peer);

@@ -261,7 +261,7 @@ pub(super) struct Quiet {
     pub(super) evasive: Option<Instant>,
     /// Whether SILENT was told.
     pub(super) silent: bool,
-    /// A factor around 1000 that spreads PINGs of many nodes: ±10 %.
+    /// A factor around 1000 that spreads PINGs ([`Node::draw_jitter`](super::Node::draw_jitter)).
     pub(super) jitter: u32,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Silence counts from the last octet of a message on the peer's connection. While its beacon is heard a peer is asked
 //! only after half of `expired`; without a beacon, after `evasive`. Each with 10 % of jitter, so that many nodes that
-//! started together do not ask together. A PING counts as a word, so one side's PINGs serve both.
+//! started together do not ask together. A PING counts as a word, so one side's PINGs serve both. One node asks many peers
+//! at the same moments, of which there are a hundred in each `evasive`, so that a thousand idle peers do not keep it awake.
 //!
 //! ```text
 //! silence ──► PING ──1 s──► EVASIVE ──silent──► SILENT ── … ──► EXIT at `expired`
@@ -34,6 +35,10 @@ const ANSWER: Duration = Duration::from_secs(1);
 const AFTER_SLEEP: Duration = Duration::from_secs(2);
 /// Nobody is listened to for a moment: for less than this, and less than half of `evasive`.
 const MOMENT: Duration = Duration::from_secs(1);
+/// At how many moments peers are asked, in the time after which they are.
+const MOMENTS: u32 = 100;
+/// A factor that spreads PINGs, in thousandths. That they wait for such a moment adds ten at most.
+const JITTER: (u32, u32) = (900, 1090);
 
 impl Node {
     /// A peer has said something on a connection.
@@ -42,6 +47,11 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.inbound == Some(conn)) {
             peer.hear(now);
         }
+    }
+
+    /// By what the PINGs of one peer differ from those of others.
+    pub(super) fn draw_jitter(&mut self) -> u32 {
+        self.random(JITTER.0, JITTER.1)
     }
 
     /// Asks a peer for a word, if it can be asked. Whether it could.
@@ -70,7 +80,7 @@ impl Node {
     /// Looks at the clocks of silence of a peer that is ready.
     pub(super) fn serve_quiet(&mut self, id: PeerId) {
         let now = self.now;
-        let jitter = self.random(900, 1100);
+        let jitter = self.draw_jitter();
         let (evasive, silent, expired) = (self.config.evasive, self.config.silent, self.config.expired);
         let (throttled, since) = (self.throttled, self.throttled_since);
         let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ready) else { return };
@@ -270,6 +280,33 @@ impl super::peer::Quiet {
     fn ask_at(&self, evasive: Duration, expired: Duration) -> Instant {
         let jittered = |duration: Duration| duration.saturating_mul(self.jitter) / 1000;
         let seen = self.beacon.map_or(self.heard, |beacon| beacon.max(self.heard));
-        (seen + jittered(evasive)).min(self.heard + jittered(expired / 2))
+        let at = (seen + jittered(evasive)).min(self.heard + jittered(expired / 2));
+        at.round_up(evasive.min(expired / 2) / MOMENTS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn many_peers_are_asked_at_few_moments_each_in_its_time() {
+        let evasive = Duration::from_secs(5);
+        let mut moments = BTreeSet::new();
+        for (peer, jitter) in (JITTER.0..=JITTER.1).cycle().take(2000).enumerate() {
+            let heard = Instant::ZERO + Duration::from_millis(1_000_000) + Duration::from_micros(peer as u64 * 2500);
+            let mut quiet = Quiet::new(heard, jitter);
+            for expired in [evasive * 6, evasive] {
+                let asked = quiet.ask_at(evasive, expired);
+                moments.insert(asked);
+                let (waits, least) = (asked.since(heard), evasive.min(expired / 2));
+                assert!(waits * 10 >= least * 9 && waits * 10 <= least * 11, "{waits:?}");
+            }
+            quiet.beacon = Some(heard + Duration::from_secs(100));
+            let waits = quiet.ask_at(evasive, evasive * 6).since(heard);
+            assert!(waits >= evasive * 27 / 10 && waits <= evasive * 33 / 10, "{waits:?}");
+        }
+        assert!(moments.len() < 400, "{} moments in 8 seconds", moments.len());
     }
 }
