@@ -18,6 +18,7 @@ mod connection;
 mod encoder;
 mod mechanism;
 mod queue;
+mod spliced;
 
 pub(crate) use connection::Incoming;
 pub use connection::{Connection, ConnectionConfig, Peer, Progress, SocketType};

@@ -1,13 +1,10 @@
 //! Octets that wait to be written, packed so that a burst of small messages is one write.
 
-use super::encoder::{Encoder, Part};
-use crate::blocks::Blocks;
+use super::{
+    encoder::{Encoder, Part},
+    spliced::Spliced,
+};
 use alloc::{boxed::Box, collections::VecDeque};
-use bytes::{Buf, Bytes};
-
-/// Packed octets are in blocks of this length, which come back as they are written; and how many are kept.
-const BLOCK: usize = 64 << 10;
-const SPARE_BLOCKS: usize = 2;
 
 /// What each message counts for beyond its octets: the bookkeeping it costs.
 pub(crate) const MESSAGE_COST: usize = 64;
@@ -20,11 +17,9 @@ pub(crate) const MESSAGE_COST: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct SendQueue(Option<Box<Backlog>>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Backlog {
-    sealed: VecDeque<Bytes>,
-    /// The end of the queue, still growing.
-    tail: Blocks,
+    waiting: Spliced,
     /// Octets not written yet.
     octets: usize,
     /// Octets written or queued since the beginning.
@@ -73,24 +68,14 @@ impl SendQueue {
     #[inline]
     pub(crate) fn push_short(&mut self, head: &[u8], content: &[u8]) {
         let backlog = self.0.get_or_insert_default();
-        backlog.make_room(head.len() + content.len());
-        backlog.tail.extend(head);
-        backlog.tail.extend(content);
+        backlog.waiting.pack([head, content]);
         backlog.count(head.len() + content.len());
         backlog.end_message();
     }
 
     /// Fills `chunks` from the front of the queue; how many it filled.
     pub(crate) fn transmit<'a>(&'a self, chunks: &mut [&'a [u8]]) -> usize {
-        let Some(backlog) = &self.0 else { return 0 };
-        let open = Some(&backlog.tail.open()[..]).filter(|open| !open.is_empty());
-        let waiting = backlog.sealed.iter().map(|sealed| &sealed[..]).chain(open);
-        let mut filled = 0;
-        for (chunk, octets) in chunks.iter_mut().zip(waiting) {
-            *chunk = octets;
-            filled += 1;
-        }
-        filled
+        self.0.as_ref().map_or(0, |backlog| backlog.waiting.transmit(chunks))
     }
 
     /// Forgets `written` octets from the front; how many of them the queue did not have.
@@ -101,7 +86,7 @@ impl SendQueue {
             self.0 = None;
         } else if backlog.octets == 0 {
             let octets = backlog.position - core::mem::replace(&mut backlog.emptied, backlog.position);
-            backlog.tail.rest(usize::try_from(octets).unwrap_or(usize::MAX));
+            backlog.waiting.rest(usize::try_from(octets).unwrap_or(usize::MAX));
         }
         excess
     }
@@ -112,37 +97,14 @@ impl SendQueue {
     }
 }
 
-impl Default for Backlog {
-    fn default() -> Self {
-        let tail = Blocks::new(BLOCK, SPARE_BLOCKS);
-        Self {
-            sealed: VecDeque::new(),
-            tail,
-            octets: 0,
-            position: 0,
-            ends: VecDeque::new(),
-            flowing: false,
-            emptied: 0,
-        }
-    }
-}
-
 impl Backlog {
-    #[inline]
-    fn make_room(&mut self, octets: usize) {
-        if let Some(full) = self.tail.room_for(octets) {
-            self.sealed.push_back(full);
-        }
-    }
-
     fn end_message(&mut self) {
         self.ends.push_back(self.position);
         self.flowing = true;
     }
 
     fn push_octets(&mut self, octets: &[u8]) {
-        self.make_room(octets.len());
-        self.tail.extend(octets);
+        self.waiting.pack([octets]);
         self.count(octets.len());
     }
 
@@ -151,10 +113,7 @@ impl Backlog {
             match part {
                 Part::Packed(octets) => self.push_octets(octets),
                 Part::Shared(payload) => {
-                    if let Some(before) = self.tail.close() {
-                        self.sealed.push_back(before);
-                    }
-                    self.sealed.push_back(payload.clone());
+                    self.waiting.share(payload);
                     self.count(payload.len());
                 }
             }
@@ -162,26 +121,14 @@ impl Backlog {
     }
 
     fn advance(&mut self, written: usize) -> usize {
-        let mut left = written.min(self.octets);
-        self.octets -= left;
-        let excess = written - left;
-        while let Some(front) = self.sealed.front_mut() {
-            if left < front.len() {
-                front.advance(left);
-                left = 0;
-                break;
-            }
-            left -= front.len();
-            if let Some(written) = self.sealed.pop_front() {
-                self.tail.give_back(written);
-            }
-        }
-        self.tail.open_mut().advance(left);
+        let there = written.min(self.octets);
+        self.octets -= there;
+        self.waiting.advance(there);
         let written_until = self.position - self.octets as u64;
         while self.ends.front().is_some_and(|end| *end <= written_until) {
             self.ends.pop_front();
         }
-        excess
+        written - there
     }
 
     fn count(&mut self, octets: usize) {
@@ -193,6 +140,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use proptest::prelude::*;
     use std::{vec, vec::Vec};
 
