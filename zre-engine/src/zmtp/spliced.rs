@@ -51,6 +51,11 @@ impl Spliced {
     /// Fills `chunks` from the front; how many it filled.
     pub(super) fn transmit<'a>(&'a self, chunks: &mut [&'a [u8]]) -> usize {
         let mut chunks = Filling { chunks, filled: 0 };
+        if self.full.is_empty() && self.shared.is_empty() {
+            // As a rule, where messages come one by one.
+            chunks.put(self.tail.open());
+            return chunks.filled;
+        }
         let mut at = self.gone;
         let mut shared = self.shared.iter().peekable();
         for mut block in self.full.iter().map(|full| &full[..]).chain([&self.tail.open()[..]]) {
@@ -72,7 +77,12 @@ impl Spliced {
     }
 
     /// Forgets so many from the front, which are there.
+    #[inline]
     pub(super) fn advance(&mut self, octets: usize) {
+        if self.shared.is_empty() { self.unpack(octets) } else { self.advance_both(octets) }
+    }
+
+    fn advance_both(&mut self, octets: usize) {
         let mut left = octets;
         while left > 0 {
             let packed = match self.shared.front_mut() {
