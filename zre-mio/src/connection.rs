@@ -2,6 +2,7 @@
 
 use crate::{
     ears::Ears,
+    late::Late,
     stream::{Host, Stream},
     tcp::{self, cause},
 };
@@ -26,6 +27,7 @@ pub(crate) struct Connection {
     pub(crate) inbound: bool,
     /// None while the host's name is being looked up.
     stream: Option<Stream>,
+    late: Late,
     /// Whom it leads to.
     pub(crate) remote: Option<Host>,
     /// Where it leads, as far as it is ours.
@@ -93,6 +95,7 @@ impl Connection {
             id,
             inbound,
             stream: None,
+            late: Late::default(),
             remote: None,
             to: None,
             named: false,
@@ -262,7 +265,11 @@ impl Connection {
     pub(crate) fn read(&mut self, room: &mut [u8]) -> Reading {
         let Some(stream) = &mut self.stream else { return Reading::Blocked };
         loop {
-            match stream.read(room) {
+            let read = match &mut *stream {
+                Stream::Tcp(socket) => self.late.read(socket, room),
+                other => other.read(room),
+            };
+            match read {
                 Ok(0) => return Reading::Ended(IoCause::Finished),
                 Ok(len) => {
                     let knows = stream.is_empty_after_a_short_read();
@@ -276,6 +283,19 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Reading::Ended(cause(&error)),
             }
+        }
+    }
+
+    /// Whether something that was read is to be [taken out](Self::take_out).
+    pub(crate) fn has_left(&self) -> bool {
+        self.late.has_left()
+    }
+
+    /// Takes out of the socket what was read and left there.
+    pub(crate) fn take_out(&mut self, room: &mut [u8]) {
+        if let Some(Stream::Tcp(socket)) = &mut self.stream {
+            // An error shows at the next read.
+            let _ = self.late.take_out(socket, room);
         }
     }
 

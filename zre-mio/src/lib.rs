@@ -146,6 +146,7 @@ mod inbox;
 mod inproc;
 mod interface;
 mod ipc;
+mod late;
 mod listener;
 mod log;
 pub mod manual;

@@ -92,6 +92,8 @@ pub struct Driver {
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
+    /// Connections that were read from, with what was read left in their sockets.
+    left: Vec<ConnId>,
     cork: Cork,
     /// What went through the cork so far, in octets, by and large.
     gathered: u64,
