@@ -6,7 +6,8 @@ use core::{
     time::Duration,
 };
 
-/// Nanoseconds since an epoch of the driver's choice. The engine only compares and adds.
+/// Nanoseconds since an epoch of the driver's choice. Which it is makes no difference, but for chance: idle peers are
+/// asked whether they are there a hundredth of that time earlier or later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 

@@ -294,7 +294,7 @@ impl Connection {
     /// Takes out of the socket what was read and left there.
     pub(crate) fn take_out(&mut self, room: &mut [u8]) {
         if let Some(Stream::Tcp(socket)) = &mut self.stream {
-            // An error shows at the next read.
+            // There is none: what came before an error is there to be read before that shows.
             let _ = self.late.take_out(socket, room);
         }
     }
@@ -366,6 +366,7 @@ impl Connection {
         if let Some(mut stream) = self.stream.take() {
             stream.deregister(ears);
         }
+        self.late = Late::default();
         self.connected = false;
     }
 }

@@ -11,10 +11,13 @@ const KNOWN: bool = cfg!(any(target_os = "linux", target_os = "android"));
 /// Short reads leave octets in the socket, to be taken out later.
 ///
 /// A ZRE connection carries messages one way only, so no answer goes back on it that could bring the acknowledgement along.
-/// Linux sends one for every second short message, and does it while the octets are taken out of an empty socket: what
-/// comes in is held up until that has gone through the network stack, up to the other program's end. Here octets are looked
-/// at first, and the application hears of them at once; by the time that they are taken out the next ones are there as a
-/// rule, and a later acknowledgement is for all of them. A round trip is shorter by about an eighth for that.
+/// Linux sends one for every second short message at least, and does it while the octets are read that leave the socket empty:
+/// what comes in is held up until that has gone through the network stack, up to the other program's end. Here octets are
+/// looked at first, and the application hears of them at once. They are taken out in the driver's next turn, when the next ones
+/// are there as a rule, and one acknowledgement is for many. A round trip is shorter by about an eighth for that.
+///
+/// Where nothing comes next, the acknowledgement is left to the system's timer, 40 ms or more later; and a list of sockets shows
+/// what is left as not received by the program, until its next beacon or PING at the latest.
 #[derive(Debug, Default)]
 pub(crate) struct Late {
     /// So many were looked at and are in the socket still.
@@ -45,7 +48,7 @@ impl Late {
         self.left > 0
     }
 
-    /// Takes out what was looked at, to a room for it that nobody looks at.
+    /// Takes out what was looked at. The room is for what is thrown away.
     pub(crate) fn take_out(&mut self, socket: &mut TcpStream, room: &mut [u8]) -> io::Result<()> {
         while self.left > 0 {
             let most = room.len().min(self.left);
@@ -124,7 +127,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn all_octets_come_once_and_in_order(
-            writes in proptest::collection::vec((prop_oneof![1..60usize, SHORT - 2..SHORT + 3, 1..40_000usize], any::<bool>()), 1..20)
+            writes in proptest::collection::vec((prop_oneof![1..60usize, SHORT - 2..SHORT + 3, 1..20_000usize], any::<bool>()), 1..20)
         ) {
             let mut pair = Pair::new();
             let mut number = 0u8;
@@ -134,7 +137,8 @@ mod tests {
                 let written: Vec<u8> = (0..len).map(|_| { number = number.wrapping_mul(5).wrapping_add(1); number }).collect();
                 pair.writer.write_all(&written).unwrap();
                 octets.extend(written);
-                if is_read {
+                // As much as any system keeps for a socket: nobody reads while more is written.
+                if is_read || octets.len() - heard > 20_000 {
                     prop_assert_eq!(&pair.read_all(octets.len() - heard), &octets[heard..]);
                     heard = octets.len();
                 }

@@ -3,7 +3,7 @@
 //! Silence counts from the last octet of a message on the peer's connection. While its beacon is heard a peer is asked
 //! only after half of `expired`; without a beacon, after `evasive`. Each with 10 % of jitter, so that many nodes that
 //! started together do not ask together. A PING counts as a word, so one side's PINGs serve both. One node asks many peers
-//! at the same moments, of which there are a hundred in each `evasive`, so that a thousand idle peers do not keep it awake.
+//! at the same moments, a hundred in that time, so that a thousand idle peers do not keep it awake; another node at others.
 //!
 //! ```text
 //! silence ──► PING ──1 s──► EVASIVE ──silent──► SILENT ── … ──► EXIT at `expired`
@@ -37,7 +37,7 @@ const AFTER_SLEEP: Duration = Duration::from_secs(2);
 const MOMENT: Duration = Duration::from_secs(1);
 /// At how many moments peers are asked, in the time after which they are.
 const MOMENTS: u32 = 100;
-/// A factor that spreads PINGs, in thousandths. That they wait for such a moment adds ten at most.
+/// A factor that spreads PINGs, in thousandths. That they wait for the next moment adds a hundredth, ten of them, at most.
 const JITTER: (u32, u32) = (900, 1090);
 
 impl Node {
@@ -47,6 +47,11 @@ impl Node {
         if let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.inbound == Some(conn)) {
             peer.hear(now);
         }
+    }
+
+    /// Where between two of the common moments those of this node are, in parts of 256: chance, as its UUID is.
+    fn phase(&self) -> u8 {
+        self.me.id.as_octets()[15]
     }
 
     /// By what the PINGs of one peer differ from those of others.
@@ -82,7 +87,7 @@ impl Node {
         let now = self.now;
         let jitter = self.draw_jitter();
         let (evasive, silent, expired) = (self.config.evasive, self.config.silent, self.config.expired);
-        let (throttled, since) = (self.throttled, self.throttled_since);
+        let (throttled, since, phase) = (self.throttled, self.throttled_since, self.phase());
         let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.ready) else { return };
         let can_be_asked = peer.can_be_asked();
         let quiet = &mut peer.quiet;
@@ -109,7 +114,7 @@ impl Node {
             return;
         }
         let Some((first, last)) = quiet.asked else {
-            if now >= quiet.ask_at(evasive, expired) {
+            if now >= quiet.ask_at(evasive, expired, phase) {
                 quiet.asked = Some((now, now));
                 quiet.deaf = Duration::ZERO;
                 quiet.jitter = jitter;
@@ -151,7 +156,9 @@ impl Node {
         if !peer.can_be_asked() {
             return expires;
         }
-        let Some((first, last)) = quiet.asked else { return quiet.ask_at(evasive, expired).min(expires) };
+        let Some((first, last)) = quiet.asked else {
+            return quiet.ask_at(evasive, expired, self.phase()).min(expires);
+        };
         let told = match quiet.evasive {
             None => first + quiet.patience(ANSWER),
             Some(since) if !quiet.silent => since + silent,
@@ -276,12 +283,14 @@ impl super::peer::Quiet {
         self.asked.map_or(self.heard, |(_, last)| last).max(since)
     }
 
-    /// When a peer that was last heard so is to be asked.
-    fn ask_at(&self, evasive: Duration, expired: Duration) -> Instant {
+    /// When a peer that was last heard so is to be asked, by a node of this phase.
+    fn ask_at(&self, evasive: Duration, expired: Duration, phase: u8) -> Instant {
         let jittered = |duration: Duration| duration.saturating_mul(self.jitter) / 1000;
         let seen = self.beacon.map_or(self.heard, |beacon| beacon.max(self.heard));
         let at = (seen + jittered(evasive)).min(self.heard + jittered(expired / 2));
-        at.round_up(evasive.min(expired / 2) / MOMENTS)
+        let step = evasive.min(expired / 2) / MOMENTS;
+        let phase = step * u32::from(phase) / 256;
+        (at - phase).round_up(step) + phase
     }
 }
 
@@ -292,21 +301,25 @@ mod tests {
 
     #[test]
     fn many_peers_are_asked_at_few_moments_each_in_its_time() {
+        const PHASE: u8 = 77;
         let evasive = Duration::from_secs(5);
         let mut moments = BTreeSet::new();
         for (peer, jitter) in (JITTER.0..=JITTER.1).cycle().take(2000).enumerate() {
             let heard = Instant::ZERO + Duration::from_millis(1_000_000) + Duration::from_micros(peer as u64 * 2500);
             let mut quiet = Quiet::new(heard, jitter);
             for expired in [evasive * 6, evasive] {
-                let asked = quiet.ask_at(evasive, expired);
+                let asked = quiet.ask_at(evasive, expired, PHASE);
                 moments.insert(asked);
                 let (waits, least) = (asked.since(heard), evasive.min(expired / 2));
                 assert!(waits * 10 >= least * 9 && waits * 10 <= least * 11, "{waits:?}");
             }
             quiet.beacon = Some(heard + Duration::from_secs(100));
-            let waits = quiet.ask_at(evasive, evasive * 6).since(heard);
+            let waits = quiet.ask_at(evasive, evasive * 6, PHASE).since(heard);
             assert!(waits >= evasive * 27 / 10 && waits <= evasive * 33 / 10, "{waits:?}");
         }
         assert!(moments.len() < 400, "{} moments in 8 seconds", moments.len());
+        let quiet = Quiet::new(Instant::ZERO + Duration::from_secs(1000), 1000);
+        let of_others: BTreeSet<_> = (0..=255).map(|phase| quiet.ask_at(evasive, evasive * 6, phase)).collect();
+        assert_eq!(of_others.len(), 256, "other nodes ask at other moments");
     }
 }

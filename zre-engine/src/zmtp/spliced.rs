@@ -8,8 +8,8 @@ use bytes::{Buf, Bytes};
 const BLOCK: usize = 64 << 10;
 const SPARE_BLOCKS: usize = 2;
 
-/// What is shared does not end the block before it: so what is packed costs no share in the block for each piece, and a short
-/// head before each of many payloads is just copied.
+/// Something shared does not end the block of what is packed before it: what is packed goes on behind it in the same block. So the
+/// short heads of many shared payloads lie side by side, and none of them needs a count of who uses it.
 #[derive(Debug)]
 pub(super) struct Spliced {
     /// Blocks that are full, and the one that grows behind them.

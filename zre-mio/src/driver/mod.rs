@@ -163,7 +163,7 @@ impl Driver {
         earlier(earlier(engine, closing), earlier(watch, earlier(self.stop_by, retry.min())))
     }
 
-    /// The time of what was just done.
+    /// The time of what was done last; what comes next is done later.
     pub(crate) fn now(&self) -> Instant {
         let now = self.clock.now();
         self.clock.forget();
@@ -380,8 +380,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // What was sent is on its way, however sudden the end.
+        // What was sent is on its way, however sudden the end; and no socket is closed with something left in it, for then the
+        // system tears its connection down at once.
         self.uncork();
+        self.take_out();
         self.tear_down();
     }
 }

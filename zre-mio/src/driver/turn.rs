@@ -37,8 +37,8 @@ impl Driver {
             self.note_rung();
         }
         self.tell_taken();
-        self.take_out();
         self.uncork_in_turn();
+        self.take_out();
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
         if self.links.iter().any(|link| link.readable) {
             self.hear();
@@ -239,7 +239,7 @@ impl Driver {
     }
 
     /// Takes out of the sockets what was read in the last turn and left there.
-    fn take_out(&mut self) {
+    pub(super) fn take_out(&mut self) {
         while let Some(conn) = self.left.pop() {
             if let Some(connection) = self.connections.get(conn) {
                 connection.take_out(self.buffers.room());
@@ -320,8 +320,43 @@ fn is_of_the_caller(error: &io::Error) -> bool {
 
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 mod tests {
-    use crate::{Driver, Event, Node};
+    use crate::{Address, Driver, Event, Node};
     use mio::{Events, Poll, Token};
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    #[test]
+    fn a_driver_that_is_dropped_tears_no_connection_down() {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let builder = Node::builder("ann").interface("lo").port(crate::tests::udp_port());
+        let mut ann = builder.driver(poll.registry(), Token(0)).unwrap();
+        let Some(Address::Tcp(mailbox)) = ann.engine().endpoint() else { panic!("no mailbox") };
+        let mut caller = TcpStream::connect(mailbox).unwrap();
+        let mut greeting = [0; 64];
+        (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
+        greeting[12..16].copy_from_slice(b"NULL");
+        caller.write_all(&greeting).unwrap();
+        // A command that begins, octet by octet: what comes after a short read is left.
+        let mut command = b"\x04\x19\x05READY".iter();
+        while !ann.connections.iter().any(|one| one.has_left()) {
+            match poll.poll(&mut events, Some(crate::tests::LONG)) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                polled => polled.unwrap(),
+            }
+            ann.turn(&events);
+            if ann.connections.iter().any(|one| one.inbound && !one.has_left()) {
+                caller.write_all(&[*command.next().expect("nothing is left")]).unwrap();
+            }
+        }
+        drop(ann);
+        caller.set_read_timeout(Some(crate::tests::LONG)).unwrap();
+        let mut all = Vec::new();
+        caller.read_to_end(&mut all).unwrap();
+        assert_eq!(all[0], 0xFF, "a greeting, and the end");
+    }
 
     #[test]
     fn what_was_left_in_a_socket_is_taken_out_in_the_next_turn() {
@@ -348,7 +383,7 @@ mod tests {
                         Event::Enter { peer, .. } => driver.whisper(peer, "0").unwrap(),
                         Event::Whisper { peer, content, .. } => {
                             heard += 1;
-                            assert!(driver.connections.iter().any(|one| one.has_left()));
+                            assert!(driver.connections.iter().any(|one| one.inbound && one.has_left()));
                             driver.whisper(peer, content).unwrap();
                         }
                         _ => {}
