@@ -289,7 +289,7 @@ impl super::peer::Quiet {
         let seen = self.beacon.map_or(self.heard, |beacon| beacon.max(self.heard));
         let at = (seen + jittered(evasive)).min(self.heard + jittered(expired / 2));
         let step = evasive.min(expired / 2) / MOMENTS;
-        let phase = step * u32::from(phase) / 256;
+        let phase = step / 256 * u32::from(phase);
         (at - phase).round_up(step) + phase
     }
 }
