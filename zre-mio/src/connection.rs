@@ -2,7 +2,6 @@
 
 use crate::{
     ears::Ears,
-    late::Late,
     stream::{Host, Stream},
     tcp::{self, cause},
 };
@@ -27,7 +26,6 @@ pub(crate) struct Connection {
     pub(crate) inbound: bool,
     /// None while the host's name is being looked up.
     stream: Option<Stream>,
-    late: Late,
     /// Whom it leads to.
     pub(crate) remote: Option<Host>,
     /// Where it leads, as far as it is ours.
@@ -95,7 +93,6 @@ impl Connection {
             id,
             inbound,
             stream: None,
-            late: Late::default(),
             remote: None,
             to: None,
             named: false,
@@ -265,11 +262,7 @@ impl Connection {
     pub(crate) fn read(&mut self, room: &mut [u8]) -> Reading {
         let Some(stream) = &mut self.stream else { return Reading::Blocked };
         loop {
-            let read = match &mut *stream {
-                Stream::Tcp(socket) => self.late.read(socket, room),
-                other => other.read(room),
-            };
-            match read {
+            match stream.read(room) {
                 Ok(0) => return Reading::Ended(IoCause::Finished),
                 Ok(len) => {
                     let knows = stream.is_empty_after_a_short_read();
@@ -283,19 +276,6 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Reading::Ended(cause(&error)),
             }
-        }
-    }
-
-    /// Whether something that was read is to be [taken out](Self::take_out).
-    pub(crate) fn has_left(&self) -> bool {
-        self.late.has_left()
-    }
-
-    /// Takes out of the socket what was read and left there.
-    pub(crate) fn take_out(&mut self, room: &mut [u8]) {
-        if let Some(Stream::Tcp(socket)) = &mut self.stream {
-            // There is none: what came before an error is there to be read before that shows.
-            let _ = self.late.take_out(socket, room);
         }
     }
 
@@ -366,7 +346,6 @@ impl Connection {
         if let Some(mut stream) = self.stream.take() {
             stream.deregister(ears);
         }
-        self.late = Late::default();
         self.connected = false;
     }
 }

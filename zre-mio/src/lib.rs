@@ -146,7 +146,6 @@ mod inbox;
 mod inproc;
 mod interface;
 mod ipc;
-mod late;
 mod listener;
 mod log;
 pub mod manual;

@@ -92,8 +92,6 @@ pub struct Driver {
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
-    /// Connections that were read from, with what was read left in their sockets.
-    left: Vec<ConnId>,
     cork: Cork,
     /// What went through the cork so far, in octets, by and large.
     gathered: u64,
@@ -380,10 +378,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // What was sent is on its way, however sudden the end; and no socket is closed with something left in it, for then the
-        // system tears its connection down at once.
+        // What was sent is on its way, however sudden the end.
         self.uncork();
-        self.take_out();
         self.tear_down();
     }
 }

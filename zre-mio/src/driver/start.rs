@@ -125,7 +125,6 @@ impl Driver {
             watch: None,
             buffers: Buffers::default(),
             ready: Default::default(),
-            left: Vec::new(),
             cork: Cork::default(),
             gathered: 0,
             breaths: 1,

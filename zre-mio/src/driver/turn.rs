@@ -38,7 +38,6 @@ impl Driver {
         }
         self.tell_taken();
         self.uncork_in_turn();
-        self.take_out();
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
         if self.links.iter().any(|link| link.readable) {
             self.hear();
@@ -225,9 +224,6 @@ impl Driver {
                 Reading::Octets(len) => {
                     trace!("{conn}: {len} octets came");
                     octets += len;
-                    if connection.has_left() {
-                        self.left.push(conn);
-                    }
                     let data = self.buffers.take(len);
                     self.input(Input::Received { conn, data });
                 }
@@ -236,15 +232,6 @@ impl Driver {
             }
         }
         octets
-    }
-
-    /// Takes out of the sockets what was read in the last turn and left there.
-    pub(super) fn take_out(&mut self) {
-        while let Some(conn) = self.left.pop() {
-            if let Some(connection) = self.connections.get(conn) {
-                connection.take_out(self.buffers.room());
-            }
-        }
     }
 
     /// What time has brought.
@@ -316,86 +303,4 @@ impl Driver {
 
 fn is_of_the_caller(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
-}
-
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
-mod tests {
-    use crate::{Address, Driver, Event, Node};
-    use mio::{Events, Poll, Token};
-    use std::{
-        io::{Read, Write},
-        net::TcpStream,
-    };
-
-    #[test]
-    fn a_driver_that_is_dropped_tears_no_connection_down() {
-        let mut poll = Poll::new().unwrap();
-        let mut events = Events::with_capacity(64);
-        let builder = Node::builder("ann").interface("lo").port(crate::tests::udp_port());
-        let mut ann = builder.driver(poll.registry(), Token(0)).unwrap();
-        let Some(Address::Tcp(mailbox)) = ann.engine().endpoint() else { panic!("no mailbox") };
-        let mut caller = TcpStream::connect(mailbox).unwrap();
-        let mut greeting = [0; 64];
-        (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
-        greeting[12..16].copy_from_slice(b"NULL");
-        caller.write_all(&greeting).unwrap();
-        // A command that begins, octet by octet: what comes after a short read is left.
-        let mut command = b"\x04\x19\x05READY".iter();
-        while !ann.connections.iter().any(|one| one.has_left()) {
-            match poll.poll(&mut events, Some(crate::tests::LONG)) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                polled => polled.unwrap(),
-            }
-            ann.turn(&events);
-            if ann.connections.iter().any(|one| one.inbound && !one.has_left()) {
-                caller.write_all(&[*command.next().expect("nothing is left")]).unwrap();
-            }
-        }
-        drop(ann);
-        caller.set_read_timeout(Some(crate::tests::LONG)).unwrap();
-        let mut all = Vec::new();
-        caller.read_to_end(&mut all).unwrap();
-        assert_eq!(all[0], 0xFF, "a greeting, and the end");
-    }
-
-    #[test]
-    fn what_was_left_in_a_socket_is_taken_out_in_the_next_turn() {
-        let mut poll = Poll::new().unwrap();
-        let mut events = Events::with_capacity(64);
-        let port = crate::tests::udp_port();
-        let start =
-            |name, base| Node::builder(name).interface("lo").port(port).driver(poll.registry(), Token(base)).unwrap();
-        let [mut ann, mut ben] = [start("ann", 0), start("ben", Driver::TOKENS)];
-        let mut heard = 0;
-        let start = crate::clock::Age::default();
-        while heard < 3 {
-            assert!(start.is_below(crate::tests::LONG), "{heard} messages have come");
-            let timeout = [ann.timeout(), ben.timeout()].into_iter().flatten().min();
-            match poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                polled => polled.unwrap(),
-            }
-            ann.turn(&events);
-            ben.turn(&events);
-            for driver in [&mut ann, &mut ben] {
-                while let Some(event) = driver.poll_event() {
-                    match event {
-                        Event::Enter { peer, .. } => driver.whisper(peer, "0").unwrap(),
-                        Event::Whisper { peer, content, .. } => {
-                            heard += 1;
-                            assert!(driver.connections.iter().any(|one| one.inbound && one.has_left()));
-                            driver.whisper(peer, content).unwrap();
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-        let none = Events::with_capacity(1);
-        for driver in [&mut ann, &mut ben] {
-            driver.turn(&none);
-            driver.turn(&none);
-            assert!(driver.connections.iter().all(|one| !one.has_left()));
-        }
-    }
 }
