@@ -2,6 +2,7 @@
 
 use crate::{
     ears::Ears,
+    late_ack::LateAck,
     stream::{Host, Stream},
     tcp::{self, cause},
 };
@@ -26,6 +27,7 @@ pub(crate) struct Connection {
     pub(crate) inbound: bool,
     /// None while the host's name is being looked up.
     stream: Option<Stream>,
+    late: LateAck,
     /// Whom it leads to.
     pub(crate) remote: Option<Host>,
     /// Where it leads, as far as it is ours.
@@ -93,6 +95,7 @@ impl Connection {
             id,
             inbound,
             stream: None,
+            late: LateAck::default(),
             remote: None,
             to: None,
             named: false,
@@ -262,7 +265,11 @@ impl Connection {
     pub(crate) fn read(&mut self, room: &mut [u8]) -> Reading {
         let Some(stream) = &mut self.stream else { return Reading::Blocked };
         loop {
-            match stream.read(room) {
+            let read = match &mut *stream {
+                Stream::Tcp(socket) => self.late.read(socket, room),
+                other => other.read(room),
+            };
+            match read {
                 Ok(0) => return Reading::Ended(IoCause::Finished),
                 Ok(len) => {
                     let knows = stream.is_empty_after_a_short_read();
@@ -277,6 +284,25 @@ impl Connection {
                 Err(error) => return Reading::Ended(cause(&error)),
             }
         }
+    }
+
+    /// Whether it is to be [told](Self::note_answered) what becomes of what was read last.
+    pub(crate) fn may_be_answered(&self) -> bool {
+        self.late.may_be_answered()
+    }
+
+    /// The application has sent something since the last read, or another turn has come without that.
+    pub(crate) fn note_answered(&mut self, answered: bool, room: &mut [u8]) {
+        if let Some(Stream::Tcp(socket)) = &mut self.stream {
+            // There is no error: what came before one is there to be read before that shows.
+            let _ = self.late.note_answered(answered, socket, room);
+        }
+    }
+
+    /// Whether something that was read lies in the socket still.
+    #[cfg(test)]
+    pub(crate) fn has_left(&self) -> bool {
+        self.late.has_left()
     }
 
     /// Writes some of what the engine has for it; the caller tells the engine how much.
@@ -346,6 +372,7 @@ impl Connection {
         if let Some(mut stream) = self.stream.take() {
             stream.deregister(ears);
         }
+        self.late = LateAck::default();
         self.connected = false;
     }
 }

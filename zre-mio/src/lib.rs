@@ -146,6 +146,7 @@ mod inbox;
 mod inproc;
 mod interface;
 mod ipc;
+mod late_ack;
 mod listener;
 mod log;
 pub mod manual;

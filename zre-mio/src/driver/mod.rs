@@ -92,6 +92,8 @@ pub struct Driver {
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
+    /// Connections that brought something since the last turn that the application may answer.
+    asked: Vec<ConnId>,
     cork: Cork,
     /// What went through the cork so far, in octets, by and large.
     gathered: u64,
@@ -343,6 +345,7 @@ impl Driver {
             self.stop_by = Some(now + self.linger + GRACE);
         }
         self.carry_out();
+        self.note_answered(true);
         self.gather_unknown();
         result
     }
@@ -355,6 +358,7 @@ impl Driver {
         let now = self.clock.now();
         let result = call(&mut self.engine, now);
         self.carry_out();
+        self.note_answered(true);
         result
     }
 
@@ -378,8 +382,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // What was sent is on its way, however sudden the end.
+        // What was sent is on its way, however sudden the end; and no socket is closed with something left in it, for then the
+        // system tears its connection down at once.
         self.uncork();
+        self.note_answered(false);
         self.tear_down();
     }
 }

@@ -125,6 +125,7 @@ impl Driver {
             watch: None,
             buffers: Buffers::default(),
             ready: Default::default(),
+            asked: Vec::new(),
             cork: Cork::default(),
             gathered: 0,
             breaths: 1,

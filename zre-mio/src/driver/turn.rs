@@ -38,6 +38,7 @@ impl Driver {
         }
         self.tell_taken();
         self.uncork_in_turn();
+        self.note_answered(false);
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
         if self.links.iter().any(|link| link.readable) {
             self.hear();
@@ -224,6 +225,9 @@ impl Driver {
                 Reading::Octets(len) => {
                     trace!("{conn}: {len} octets came");
                     octets += len;
+                    if connection.may_be_answered() {
+                        self.asked.push(conn);
+                    }
                     let data = self.buffers.take(len);
                     self.input(Input::Received { conn, data });
                 }
@@ -232,6 +236,15 @@ impl Driver {
             }
         }
         octets
+    }
+
+    /// The application has just done something, an answer as a rule, or another turn has come without that.
+    pub(super) fn note_answered(&mut self, answered: bool) {
+        while let Some(conn) = self.asked.pop() {
+            if let Some(connection) = self.connections.get(conn) {
+                connection.note_answered(answered, self.buffers.room());
+            }
+        }
     }
 
     /// What time has brought.
@@ -303,4 +316,119 @@ impl Driver {
 
 fn is_of_the_caller(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use crate::{Address, Driver, Event, Node, PeerId};
+    use mio::{Events, Poll, Token};
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+    };
+
+    /// Two drivers in one poll that send a message to and fro.
+    struct Two {
+        poll: Poll,
+        events: Events,
+        drivers: [Driver; 2],
+    }
+
+    impl Two {
+        fn new() -> Self {
+            let poll = Poll::new().unwrap();
+            let port = crate::tests::udp_port();
+            let start = |name, base| {
+                Node::builder(name).interface("lo").port(port).driver(poll.registry(), Token(base)).unwrap()
+            };
+            let drivers = [start("ann", 0), start("ben", Driver::TOKENS)];
+            Self { poll, events: Events::with_capacity(64), drivers }
+        }
+
+        /// Turns, until it has been heard so many times; whoever hears it is looked at before it answers and afterwards.
+        /// Gives back who heard it last, without having answered, and where the answer goes.
+        fn play(&mut self, times: usize, look: impl Fn(&mut Driver, usize, bool)) -> (usize, PeerId) {
+            let mut heard = 0;
+            let start = crate::clock::Age::default();
+            loop {
+                assert!(start.is_below(crate::tests::LONG), "{heard} messages have come");
+                let timeout = self.drivers.iter().filter_map(Driver::timeout).min();
+                match self.poll.poll(&mut self.events, timeout) {
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    polled => polled.unwrap(),
+                }
+                for (index, driver) in self.drivers.iter_mut().enumerate() {
+                    driver.turn(&self.events);
+                    while let Some(event) = driver.poll_event() {
+                        match event {
+                            Event::Enter { peer, .. } if index == 0 => driver.whisper(peer, "0").unwrap(),
+                            Event::Whisper { peer, content, .. } => {
+                                heard += 1;
+                                look(driver, heard, false);
+                                if heard == times {
+                                    return (index, peer);
+                                }
+                                driver.whisper(peer, content).unwrap();
+                                look(driver, heard, true);
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_left(driver: &mut Driver) -> bool {
+        driver.connections.iter().any(|one| one.inbound && one.has_left())
+    }
+
+    #[test]
+    fn a_message_is_left_in_the_socket_until_it_is_answered() {
+        let (mut two, few) = (Two::new(), 4);
+        let (last, peer) = two.play(10, |driver, heard, answered| {
+            assert!(!answered || !has_left(driver), "message {heard}");
+            assert!(answered || heard < few || has_left(driver), "message {heard}");
+        });
+        let none = Events::with_capacity(1);
+        let driver = &mut two.drivers[last];
+        assert!(has_left(driver));
+        driver.turn(&none);
+        assert!(!has_left(driver), "no answer, and another turn");
+        // Nor does an answer that is late bring trouble.
+        driver.whisper(peer, "late").unwrap();
+        two.play(3, |_, _, _| ());
+    }
+
+    #[test]
+    fn a_driver_that_is_dropped_tears_no_connection_down() {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let builder = Node::builder("ann").interface("lo").port(crate::tests::udp_port());
+        let mut ann = builder.driver(poll.registry(), Token(0)).unwrap();
+        let Some(Address::Tcp(mailbox)) = ann.engine().endpoint() else { panic!("no mailbox") };
+        let mut caller = TcpStream::connect(mailbox).unwrap();
+        let mut greeting = [0; 64];
+        (greeting[0], greeting[9], greeting[10]) = (0xFF, 0x7F, 3);
+        greeting[12..16].copy_from_slice(b"NULL");
+        caller.write_all(&greeting).unwrap();
+        // A command that begins, octet by octet; what the application does between counts as an answer.
+        let mut command = b"\x04\x19\x05READY".iter();
+        while !has_left(&mut ann) {
+            match poll.poll(&mut events, Some(crate::tests::LONG)) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                polled => polled.unwrap(),
+            }
+            ann.turn(&events);
+            if ann.connections.iter().any(|one| one.inbound && !one.has_left()) {
+                ann.join("lobby").unwrap();
+                caller.write_all(&[*command.next().expect("nothing is left")]).unwrap();
+            }
+        }
+        drop(ann);
+        caller.set_read_timeout(Some(crate::tests::LONG)).unwrap();
+        let mut all = Vec::new();
+        caller.read_to_end(&mut all).unwrap();
+        assert_eq!(all[0], 0xFF, "a greeting, and the end");
+    }
 }
