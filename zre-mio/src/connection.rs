@@ -262,11 +262,12 @@ impl Connection {
         self.readable = true;
     }
 
-    pub(crate) fn read(&mut self, room: &mut [u8]) -> Reading {
+    /// Reads some of what has come. It may be [left](Self::has_left) in the socket or not.
+    pub(crate) fn read(&mut self, room: &mut [u8], may_leave: bool) -> Reading {
         let Some(stream) = &mut self.stream else { return Reading::Blocked };
         loop {
             let read = match &mut *stream {
-                Stream::Tcp(socket) => self.late.read(socket, room),
+                Stream::Tcp(socket) => self.late.read(socket, room, may_leave),
                 other => other.read(room),
             };
             match read {
@@ -286,23 +287,27 @@ impl Connection {
         }
     }
 
-    /// Whether it is to be [told](Self::note_answered) what becomes of what was read last.
+    /// Whether it is of interest if what was read last [is answered](Self::note_answered).
     pub(crate) fn may_be_answered(&self) -> bool {
         self.late.may_be_answered()
     }
 
-    /// The application has sent something since the last read, or another turn has come without that.
-    pub(crate) fn note_answered(&mut self, answered: bool, room: &mut [u8]) {
-        if let Some(Stream::Tcp(socket)) = &mut self.stream {
-            // There is no error: what came before one is there to be read before that shows.
-            let _ = self.late.note_answered(answered, socket, room);
-        }
+    /// Since the last read something was written, or there was another turn without that.
+    pub(crate) fn note_answered(&mut self, answered: bool) {
+        self.late.note_answered(answered);
     }
 
     /// Whether something that was read lies in the socket still.
-    #[cfg(test)]
     pub(crate) fn has_left(&self) -> bool {
         self.late.has_left()
+    }
+
+    /// Takes that out.
+    pub(crate) fn take_out(&mut self, room: &mut [u8]) {
+        if let Some(Stream::Tcp(socket)) = &mut self.stream {
+            // There is no error: what came before one is there to be read before that shows.
+            let _ = self.late.take_out(socket, room);
+        }
     }
 
     /// Writes some of what the engine has for it; the caller tells the engine how much.

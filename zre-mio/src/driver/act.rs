@@ -137,6 +137,7 @@ impl Driver {
                 let now = self.clock.now();
                 self.engine.advance(now, conn, len);
                 written += len;
+                self.wrote = true;
             }
             match writing {
                 Writing::Octets(_) if written < WRITE => continue,

@@ -92,8 +92,10 @@ pub struct Driver {
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
-    /// Connections that brought something since the last turn that the application may answer.
-    asked: Vec<ConnId>,
+    /// What the last turn brought that the application may answer.
+    asked: Option<Asked>,
+    /// Something was written since the last turn.
+    wrote: bool,
     cork: Cork,
     /// What went through the cork so far, in octets, by and large.
     gathered: u64,
@@ -112,6 +114,14 @@ pub struct Driver {
     silent: bool,
     /// The application has heard STOP.
     stopped: bool,
+}
+
+/// A connection that brought something short.
+#[derive(Debug)]
+struct Asked {
+    conn: ConnId,
+    /// Something was left in its socket, and until when.
+    left_until: Option<Instant>,
 }
 
 impl Driver {
@@ -160,7 +170,8 @@ impl Driver {
         let closing = self.closing.front().map(|(at, _)| *at);
         let watch = self.watch.as_ref().filter(|_| self.stop_by.is_none()).map(|watch| watch.next);
         let retry = self.listeners.iter().filter(|listener| listener.readable).filter_map(|listener| listener.retry_at);
-        earlier(earlier(engine, closing), earlier(watch, earlier(self.stop_by, retry.min())))
+        let left = self.asked.as_ref().and_then(|asked| asked.left_until);
+        earlier(earlier(engine, closing), earlier(earlier(watch, left), earlier(self.stop_by, retry.min())))
     }
 
     /// The time of what was done last; what comes next is done later.
@@ -345,7 +356,7 @@ impl Driver {
             self.stop_by = Some(now + self.linger + GRACE);
         }
         self.carry_out();
-        self.note_answered(true);
+        self.note_answer();
         self.gather_unknown();
         result
     }
@@ -358,8 +369,15 @@ impl Driver {
         let now = self.clock.now();
         let result = call(&mut self.engine, now);
         self.carry_out();
-        self.note_answered(true);
+        self.note_answer();
         result
+    }
+
+    /// The application has done something: an answer, where anything was written.
+    fn note_answer(&mut self) {
+        if self.wrote && self.asked.is_some() {
+            self.note_answered(true);
+        }
     }
 
     fn tear_down(&mut self) {
