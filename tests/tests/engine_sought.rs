@@ -1,7 +1,7 @@
 //! Peers that are looked for because gossip or the user says where they are, one node at a time.
 
 use std::time::Duration;
-use zre_engine::{Address, CloseReason, DiscoveryError, Input, IoCause};
+use zre_engine::{Action, Address, CloseReason, DiscoveryError, Input, IoCause};
 use zre_proto::gossip::{Gossip, Tuple};
 use zre_tests::{
     gossiper::{client, client_of, hub_for, id, own, place, refuse, tuple, tuple_for},
@@ -86,6 +86,65 @@ fn a_place_given_by_the_user_is_the_peers_that_says_hello_from_there() {
         }
     }
     assert!(tried > 3, "{tried}");
+}
+
+/// A peer behind a gate at 10.0.9.9: it says that it is there, and comes from 10.0.0.2, where it cannot be reached.
+fn calls_from_behind_a_gate(solo: &mut Solo) -> Stock {
+    let to_node = solo.accept("10.0.0.2:40001");
+    let mut stock = Stock { uuid: id(7).into(), host: "10.0.9.9", sequence: 1, to_node, from_node: to_node };
+    stock.opening(solo, to_node);
+    let hello = stock.hello("7", &[]);
+    stock.say(solo, hello, &[]);
+    assert_eq!(solo.told(), ["ENTER 7"]);
+    stock
+}
+
+#[test]
+fn who_comes_before_gossip_tells_where_it_is_is_met_there_all_the_same() {
+    let gate = "tcp://10.0.9.9:7000";
+    for is_under_way in [false, true] {
+        let (mut solo, conns) = client_of(1, &router_opening());
+        let stock = calls_from_behind_a_gate(&mut solo);
+        let (astray, to) = solo.connects().remove(0);
+        assert_eq!(to.to_string(), "tcp://10.0.0.2:7000");
+        if !is_under_way {
+            solo.broken(astray, IoCause::Refused);
+        }
+        // Elsewhere than it says itself it is not.
+        solo.feed_gossip(conns[0], &tuple(7, "tcp://10.0.8.8:7000"));
+        solo.feed_gossip(conns[0], &tuple(7, "tcp://10.0.9.9:7001"));
+        assert_eq!(solo.connects(), []);
+        solo.feed_gossip(conns[0], &tuple(7, gate));
+        let actions = solo.actions();
+        let closed = actions.iter().any(|action| matches!(action, Action::Close { conn, .. } if *conn == astray));
+        assert_eq!(closed, is_under_way, "{actions:?}");
+        let [ours] = actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Connect { conn, to } if to.to_string() == gate => Some(*conn),
+                _ => None,
+            })
+            .collect::<Vec<_>>()[..]
+        else {
+            panic!("{actions:?}")
+        };
+        solo.connected(ours);
+        solo.feed(ours, &router_opening());
+        assert_eq!(solo.messages(ours).len(), 1, "a HELLO");
+        assert_eq!(solo.node.peer(stock.id()).map(|peer| peer.endpoint().to_string()), Some(gate.into()));
+        assert_eq!(solo.told(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_connection_that_stands_is_not_given_up_for_what_gossip_tells() {
+    let (mut solo, conns) = client_of(1, &router_opening());
+    calls_from_behind_a_gate(&mut solo);
+    let (ours, _) = solo.connects().remove(0);
+    solo.connected(ours);
+    solo.feed(ours, &router_opening());
+    solo.feed_gossip(conns[0], &tuple(7, "tcp://10.0.9.9:7000"));
+    assert_eq!((solo.closed(ours), solo.connects()), (None, Vec::new()));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use super::{
     Node, Phase,
     connect::backoff,
+    peer::Out,
     peers::place,
     timers::{Clock, Timer},
 };
@@ -184,10 +185,29 @@ impl Node {
             return;
         }
         log!(debug, "peer {id}: sought at {at}");
+        self.lead_there(id, &at);
         self.sought.insert(id, at, source);
         let next = self.peers.get(&id).is_none_or(|peer| !peer.ready).then_some(self.now);
         self.sought.set_next(id, next);
         self.serve_seeks();
+    }
+
+    /// A peer that came before anybody told where it is, and that said itself that it is there, is met there: as if it had
+    /// come afterwards ([`Sought::place_of`]). But a connection that stands is not given up for that.
+    fn lead_there(&mut self, id: PeerId, at: &Address) {
+        let Some(peer) = self.peers.get(&id).filter(|peer| peer.ready && peer.ending.is_none()) else { return };
+        // A HELLO that comes from elsewhere leads to where it comes from, with the port that it names.
+        let said = peer.named.is_some() && peer.named == at.ip() && peer.endpoint().port() == at.port();
+        if !said || peer.endpoint() == at || matches!(peer.out, Out::Open { .. }) || self.is_own(at) {
+            return;
+        }
+        let former = peer.endpoint().clone();
+        self.peers.relocate(id, at.clone());
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.attempts = 0;
+        }
+        self.reconnect(id);
+        self.leave_place(&former);
     }
 
     /// Gossip no longer knows a peer.
