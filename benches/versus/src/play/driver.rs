@@ -52,13 +52,13 @@ impl Player {
     }
 
     /// Sends so many messages of this size, by a call that says whether there was room for it.
-    fn send(&mut self, count: usize, size: usize, send: impl Fn(&mut Driver, usize) -> bool) {
+    fn send(&mut self, count: usize, size: usize, mut send: impl FnMut(&mut Driver) -> bool) {
         let batch = (BATCH_OCTETS / size).clamp(1, BATCH);
         let mut sent = 0;
         while sent < count {
             let end = count.min(sent + batch);
             let driver = self.drivers.node(0);
-            while sent < end && send(driver, sent) {
+            while sent < end && send(driver) {
                 sent += 1;
             }
             let mut waits = sent < end;
@@ -113,13 +113,18 @@ impl Send for Player {
 
     fn stream(&mut self, message: &Bytes, count: usize) {
         let peers = self.peers.clone();
-        self.send(count * peers.len(), message.len(), |driver, sent| {
-            zre::had_room(driver.whisper(peers[sent % peers.len()], message.clone()))
+        let mut next = 0;
+        self.send(count * peers.len(), message.len(), |driver| {
+            let had_room = zre::had_room(driver.whisper(peers[next], message.clone()));
+            if had_room {
+                next = if next + 1 == peers.len() { 0 } else { next + 1 };
+            }
+            had_room
         });
     }
 
     fn shout(&mut self, message: &Bytes, count: usize) {
         let octets = message.len() * self.peers.len();
-        self.send(count, octets, |driver, _| zre::had_room(driver.shout(zre::GROUP, message.clone())));
+        self.send(count, octets, |driver| zre::had_room(driver.shout(zre::GROUP, message.clone())));
     }
 }
