@@ -262,7 +262,7 @@ impl Connection {
         self.readable = true;
     }
 
-    /// Reads some of what has come. It may be [left](Self::has_left) in the socket or not.
+    /// Reads some of what has come. With `may_leave` it may be [left](Self::has_left) in the socket.
     pub(crate) fn read(&mut self, room: &mut [u8], may_leave: bool) -> Reading {
         let Some(stream) = &mut self.stream else { return Reading::Blocked };
         loop {

@@ -29,7 +29,7 @@ pub(crate) struct LateAck {
 }
 
 impl LateAck {
-    /// Reads what has not been looked at. It may be left in the socket or not.
+    /// Reads what has not been looked at. With `may_leave` it may be left in the socket.
     pub(crate) fn read(&mut self, socket: &mut TcpStream, room: &mut [u8], may_leave: bool) -> io::Result<usize> {
         self.take_out(socket, room)?;
         if KNOWN && may_leave && self.short && self.answered {
@@ -109,17 +109,26 @@ mod tests {
 
         /// What the next read brings that brings anything.
         fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-            let mut events = Events::with_capacity(1);
             loop {
                 match self.late.read(&mut self.socket, room, true) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     read => return read,
                 }
+                self.wait();
+            }
+        }
+
+        /// Until something comes.
+        fn wait(&mut self) {
+            let mut events = Events::with_capacity(1);
+            while events.is_empty() {
                 match self.poll.poll(&mut events, Some(crate::tests::LONG)) {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    polled => polled.unwrap(),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    polled => {
+                        polled.unwrap();
+                        assert!(!events.is_empty(), "nothing comes");
+                    }
                 }
-                assert!(!events.is_empty(), "nothing comes");
             }
         }
 
@@ -199,7 +208,7 @@ mod tests {
         // Not where another connection has something left.
         pair.note_answered(true);
         pair.writer.write_all(b"hello").unwrap();
-        pair.poll.poll(&mut Events::with_capacity(1), Some(crate::tests::LONG)).unwrap();
+        pair.wait();
         assert_eq!(pair.late.read(&mut pair.socket, &mut [0; 100], false).unwrap(), 5);
         assert_eq!((pair.unread(), pair.late.has_left()), (0, false));
         // What is long is no message that somebody waits with.

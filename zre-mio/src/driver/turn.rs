@@ -24,7 +24,7 @@ const ACCEPT: usize = 64;
 const HEAR: usize = 256;
 /// When to try again to let somebody in after the machine ran out of descriptors.
 const RETRY: Duration = Duration::from_millis(250);
-/// For so long may octets lie in their socket that were read: who sent them may wait for their acknowledgement. Less than the
+/// So long may octets that were read lie in their socket: who sent them may wait for their acknowledgement. Less than the
 /// ticks of most systems (4 ms) would make each wait for an answer set a timer of the processor.
 const LEFT: Duration = Duration::from_millis(5);
 
@@ -409,7 +409,7 @@ mod tests {
         // A PING between two messages is not answered by the application, and neither is what comes after it left.
         assert!(left.get() > 10, "{left:?}");
         let driver = &mut two.drivers[last];
-        assert_eq!(has_left(driver), driver.timeout().is_some_and(|timeout| timeout <= LEFT), "no longer than that");
+        assert!(!has_left(driver) || driver.timeout().is_some_and(|timeout| timeout <= LEFT), "no longer than that");
         // What sends nothing is no answer.
         let had_left = has_left(driver);
         driver.set_header("X", "1").unwrap();
@@ -419,6 +419,56 @@ mod tests {
         // Nor does an answer that is late bring trouble.
         driver.whisper(peer, "late").unwrap();
         two.play(3, |_, _, _| ());
+    }
+
+    #[test]
+    fn of_several_messages_in_one_turn_one_is_left() {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let port = crate::tests::udp_port();
+        let start = |index: usize| {
+            let builder = Node::builder(format!("node {index}")).interface("lo").port(port);
+            builder.driver(poll.registry(), Token(index * Driver::TOKENS)).unwrap()
+        };
+        let mut drivers = [start(0), start(1), start(2)];
+        let hub = drivers[0].engine().uuid();
+        let (mut met, mut rounds, mut waits, mut seen) = (0, 0, 0, 0);
+        let start = crate::clock::Age::default();
+        while rounds < 20 {
+            assert!(start.is_below(crate::tests::LONG), "{met} have met, {rounds} rounds");
+            if met == 4 && waits == 0 {
+                // Both are there before the first looks again.
+                drivers[1..].iter_mut().for_each(|driver| driver.whisper(hub, "hello").unwrap());
+                waits = 2;
+            }
+            let timeout = drivers.iter().filter_map(Driver::timeout).min();
+            match poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                polled => polled.unwrap(),
+            }
+            for (index, driver) in drivers.iter_mut().enumerate() {
+                driver.turn(&events);
+                let left = driver.connections.iter().filter(|one| one.has_left()).count();
+                assert!(left <= 1, "{left} in round {rounds}");
+                seen += left;
+                while let Some(event) = driver.poll_event() {
+                    match event {
+                        Event::Enter { peer, .. } if index == 0 || peer == hub => met += 1,
+                        Event::Whisper { peer, content, .. } if index == 0 => driver.whisper(peer, content).unwrap(),
+                        Event::Whisper { .. } => {
+                            waits -= 1;
+                            rounds += usize::from(waits == 0);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        assert!(seen > 0, "none was left at all");
+        for driver in &mut drivers {
+            driver.turn(&Events::with_capacity(1));
+            assert!(!has_left(driver));
+        }
     }
 
     #[test]
@@ -441,7 +491,8 @@ mod tests {
                 polled => polled.unwrap(),
             }
             ann.turn(&events);
-            if ann.connections.iter().any(|one| one.inbound && !one.has_left()) {
+            // One at a time: what is under way when the socket is closed is nobody's fault.
+            if ann.asked.is_some() && !has_left(&mut ann) {
                 ann.note_answered(true);
                 caller.write_all(&[*command.next().expect("nothing is left")]).unwrap();
             }
