@@ -212,17 +212,20 @@ impl Driver {
 
     /// The next event, which still counts as waiting.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
-        // An event is large: it is made where it is to be, and not moved from there.
-        let mut event = if self.silent { None } else { self.engine.poll_event() };
-        if matches!(event, Some(Event::Stop)) {
-            // Not before the sockets are closed: a program may end itself on it.
-            (self.silent, event) = (true, None);
+        if self.stopped {
+            return None;
         }
-        if self.silent && !self.stopped && self.connections.len() == 0 {
+        if !self.silent {
+            match self.engine.poll_event() {
+                // Not before the sockets are closed: a program may end itself on it.
+                Some(Event::Stop) => self.silent = true,
+                other => return other,
+            }
+        }
+        (self.connections.len() == 0).then(|| {
             self.tear_down();
-            event = Some(Event::Stop);
-        }
-        event
+            Event::Stop
+        })
     }
 
     /// So much of what waited has been taken.
