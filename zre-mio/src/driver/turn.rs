@@ -331,7 +331,7 @@ fn is_of_the_caller(error: &io::Error) -> bool {
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 mod tests {
     use super::LEFT;
-    use crate::{Address, Driver, Event, Node, PeerId};
+    use crate::{Address, Driver, Event, Node, PeerId, Runner};
     use mio::{Events, Poll, Token};
     use std::{
         cell::Cell,
@@ -418,7 +418,12 @@ mod tests {
         assert!(!has_left(driver), "no answer, and another turn");
         // Nor does an answer that is late bring trouble.
         driver.whisper(peer, "late").unwrap();
-        two.play(3, |_, _, _| ());
+        // An `App` answers just as well.
+        let (last, peer) = two.play(20, |_, _, _| ());
+        let driver = &mut two.drivers[last];
+        let mut runner = Runner::new((), [0; 32]);
+        driver.call_app(&mut runner, |(), cx| cx.whisper(peer, "from an app")).unwrap();
+        assert!(!has_left(driver), "answered");
     }
 
     #[test]
@@ -434,12 +439,13 @@ mod tests {
         let hub = drivers[0].engine().uuid();
         let (mut met, mut rounds, mut waits, mut seen) = (0, 0, 0, 0);
         let start = crate::clock::Age::default();
-        while rounds < 20 {
+        while rounds < 30 {
             assert!(start.is_below(crate::tests::LONG), "{met} have met, {rounds} rounds");
             if met == 4 && waits == 0 {
-                // Both are there before the first looks again.
-                drivers[1..].iter_mut().for_each(|driver| driver.whisper(hub, "hello").unwrap());
-                waits = 2;
+                // Each is answered by itself, so that it may be left the next time; then both are there in one turn.
+                let who = [1..2, 2..3, 1..3][rounds % 3].clone();
+                waits = who.len();
+                drivers[who].iter_mut().for_each(|driver| driver.whisper(hub, "hello").unwrap());
             }
             let timeout = drivers.iter().filter_map(Driver::timeout).min();
             match poll.poll(&mut events, timeout) {
