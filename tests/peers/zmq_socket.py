@@ -44,21 +44,27 @@ class Sockets:
             value = bytes.fromhex(value) if isinstance(value, str) else value
             socket.setsockopt(getattr(zmq, option), value)
         monitor = socket.get_monitor_socket()
-        self.named[name] = socket
+        self.named[name] = socket, monitor
         self.watch(socket, lambda: self.read_frames(name, socket))
         self.watch(monitor, lambda: self.read_monitor(name, monitor))
+
+    def socket(self, command):
+        socket, _ = self.named[command["socket"]]
+        return socket
 
     def watch(self, socket, read):
         self.poller.register(socket, zmq.POLLIN)
         self.readers[socket] = read
 
     def close(self, name):
-        socket = self.named.pop(name)
-        for each in (socket, socket.get_monitor_socket()):
+        socket, monitor = self.named.pop(name)
+        socket.disable_monitor()
+        # The monitor too, not when it is forgotten: the context waits for every socket, and whoever read the last one
+        # may hold it still.
+        for each in (socket, monitor):
             self.poller.unregister(each)
             del self.readers[each]
-        socket.disable_monitor()
-        socket.close(linger=0)
+            each.close(linger=0)
 
     def read_frames(self, name, socket):
         while True:
@@ -101,16 +107,16 @@ class Sockets:
             case "socket":
                 self.open(command["socket"], command["type"], command["options"])
             case "bind":
-                socket = self.named[command["socket"]]
+                socket = self.socket(command)
                 socket.bind(command["endpoint"])
                 return socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
             case "connect":
-                self.named[command["socket"]].connect(command["endpoint"])
+                self.socket(command).connect(command["endpoint"])
             case "disconnect":
-                self.named[command["socket"]].disconnect(command["endpoint"])
+                self.socket(command).disconnect(command["endpoint"])
             case "send":
                 frames = [bytes.fromhex(frame) for frame in command["frames"]]
-                self.named[command["socket"]].send_multipart(frames, zmq.NOBLOCK)
+                self.socket(command).send_multipart(frames, zmq.NOBLOCK)
             case "close":
                 self.close(command["socket"])
             case "stop":
