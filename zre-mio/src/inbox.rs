@@ -131,10 +131,11 @@ impl Inbox {
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Taken>, RecvError> {
         let mut queue = self.queue.lock();
         loop {
+            let before = queue.events.octets();
             if let Some(event) = queue.events.pop() {
                 #[cfg(unix)]
                 self.silence(&queue);
-                let octets = self.taken.load(Ordering::Relaxed) + event.octets();
+                let octets = self.taken.load(Ordering::Relaxed) + before - queue.events.octets();
                 self.taken.store(octets, Ordering::Relaxed);
                 return Ok(Some(Taken { event, last: queue.events.is_empty(), octets }));
             }

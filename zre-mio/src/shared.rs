@@ -351,7 +351,7 @@ impl Shared {
             self.tell_taken(&mut state.driver);
             // Whoever sends does it while the thread sleeps: what it finds has waited.
             state.driver.flush();
-            state.driver.turn(&events);
+            state.driver.turn_for_others(&events);
             self.hand_over(&mut state);
             self.rest(&mut state);
         }

@@ -25,6 +25,8 @@ use names::Names;
 /// ```
 pub struct EventQueue {
     len: usize,
+    /// What they count for together.
+    octets: usize,
     /// Packed events, oldest first; each of these goes on where the one before it ends.
     head: Bytes,
     /// How much of the head has been read.
@@ -69,6 +71,7 @@ impl Default for EventQueue {
     fn default() -> Self {
         Self {
             len: 0,
+            octets: 0,
             head: Bytes::new(),
             read: 0,
             blocks: VecDeque::new(),
@@ -86,18 +89,19 @@ impl Default for EventQueue {
 impl EventQueue {
     /// Adds an event at the end.
     pub fn push(&mut self, event: Event) {
+        let octets = event.octets();
         match event {
             Event::Whisper { peer, name, content } => self.push_message(peer, &name, None, content),
             Event::Shout { peer, name, group, content } => self.push_message(peer, &name, Some(&group), content),
-            Event::Join { peer, name, group } => self.push_change(JOIN, peer, &name, group),
-            Event::Leave { peer, name, group } => self.push_change(LEAVE, peer, &name, group),
-            Event::Leader { peer, name, group } => self.push_change(LEADER, peer, &name, group),
+            Event::Join { peer, name, group } => self.push_change(JOIN, peer, &name, group, octets),
+            Event::Leave { peer, name, group } => self.push_change(LEAVE, peer, &name, group, octets),
+            Event::Leader { peer, name, group } => self.push_change(LEADER, peer, &name, group, octets),
             other => {
                 self.room_for(1);
                 self.tail.extend(&[OTHER]);
                 self.others.push_back(other);
                 self.packed += size_of::<Event>();
-                self.len += 1;
+                self.added(octets);
             }
         }
     }
@@ -111,7 +115,7 @@ impl EventQueue {
             words.number(self.groups.hold_group(group));
         }
         words.number(content.len());
-        self.len += 1;
+        self.added(Event::octets_of_message(content.len(), content.octets()));
         if let [frame] = &content[..]
             && frame.len() < LONG
         {
@@ -145,6 +149,16 @@ impl EventQueue {
     #[inline]
     pub(crate) fn push_short(&mut self, sender: &mut Sender, group: Option<&Arc<str>>, octets: &[u8]) -> usize {
         debug_assert!(octets.len() < LONG);
+        let counts_for = Event::octets_of_message(1, octets.len());
+        sender.count += 1;
+        self.added(counts_for);
+        // As most are.
+        if group.is_none() && sender.place < 0x80 && octets.len() < 0x80 {
+            self.room_for(4 + octets.len());
+            self.tail.extend(&[WHISPER, sender.place as u8, 1, octets.len() as u8]);
+            self.tail.extend(octets);
+            return counts_for;
+        }
         let mut words = Words::new(if group.is_some() { SHOUT } else { WHISPER });
         words.number(sender.place);
         if let Some(group) = group {
@@ -155,17 +169,15 @@ impl EventQueue {
         self.room_for(words.len + octets.len());
         words.flush(&mut self.tail);
         self.tail.extend(octets);
-        sender.count += 1;
-        self.len += 1;
-        Event::octets_of_message(1, octets.len())
+        counts_for
     }
 
     pub(crate) fn end_short(&mut self, sender: Sender) {
         self.peers.hold_more(sender.place, sender.count);
-        self.peers.release(sender.place);
+        let _ = self.peers.release(sender.place);
     }
 
-    fn push_change(&mut self, kind: u8, peer: PeerId, name: &Arc<str>, group: Arc<str>) {
+    fn push_change(&mut self, kind: u8, peer: PeerId, name: &Arc<str>, group: Arc<str>, octets: usize) {
         let mut words = Words::new(kind);
         words.number(self.peers.hold_peer(peer, name));
         words.number(group.len().min(LONG_NAME));
@@ -176,7 +188,13 @@ impl EventQueue {
         } else {
             self.names.push_back(group);
         }
+        self.added(octets);
+    }
+
+    #[inline]
+    fn added(&mut self, octets: usize) {
         self.len += 1;
+        self.octets += octets;
     }
 
     /// Sees to it that so many octets more find room where they are not moved any more.
@@ -205,16 +223,38 @@ impl EventQueue {
     /// Takes the first event.
     #[inline]
     pub fn pop(&mut self) -> Option<Event> {
-        let event = self.unpack();
-        if self.len == 0 && self.packed > 0 {
+        self.len = self.len.checked_sub(1)?;
+        if self.read == self.head.len() {
+            self.next_block();
+        }
+        // As most are. It is made where it is to be, and nothing is done after that: an event is large, and to move it takes
+        // longer than all of this.
+        if let Some(&[WHISPER, place @ 0..0x80, 1, length @ 0..0x80]) = self.rest_of_head().first_chunk()
+            && self.len > 0
+        {
+            self.read += 4;
+            let frame = self.frame_of(length.into())?;
+            self.octets -= Event::octets_of_message(1, length.into());
+            let (peer, name) = self.peers.release(place.into())?;
+            return Some(Event::Whisper { peer: *peer, name: name.clone(), content: frame.into() });
+        }
+        self.pop_any()
+    }
+
+    fn pop_any(&mut self) -> Option<Event> {
+        let event = self.unpack()?;
+        self.octets -= event.octets();
+        if self.len == 0 {
             self.rest();
         }
-        event
+        Some(event)
     }
 
     /// It is empty. After a long queue its memory is kept, for the next; after short ones less and less of it.
     fn rest(&mut self) {
         self.drop_head();
+        self.peers.tidy();
+        self.groups.tidy();
         self.tail.rest(core::mem::take(&mut self.packed));
         fn shrink<T>(queue: &mut VecDeque<T>) {
             if queue.capacity() > 64 {
@@ -227,40 +267,25 @@ impl EventQueue {
         shrink(&mut self.blocks);
     }
 
-    #[inline]
-    fn unpack(&mut self) -> Option<Event> {
-        self.len = self.len.checked_sub(1)?;
-        if self.read == self.head.len() {
-            self.next_block();
-        }
-        // As most are.
-        if let Some(&[WHISPER, place @ 0..0x80, 1, length @ 0..0x80]) = self.rest_of_head().first_chunk() {
-            self.read += 4;
-            let (peer, name) = self.peers.release(place.into())?;
-            return Some(Event::Whisper { peer, name, content: self.octets(length.into())?.into() });
-        }
-        self.unpack_any()
-    }
-
     #[cold]
     fn next_block(&mut self) {
         self.drop_head();
         self.head = self.blocks.pop_front().or_else(|| self.tail.close()).unwrap_or_default();
     }
 
-    fn unpack_any(&mut self) -> Option<Event> {
+    fn unpack(&mut self) -> Option<Event> {
         let kind = *self.rest_of_head().first()?;
         self.read += 1;
         if kind == OTHER {
             return self.others.pop_front();
         }
         let place = self.number()?;
-        let (peer, name) = self.peers.release(place)?;
+        let (peer, name) = self.peers.release(place)?.clone();
         Some(match kind {
             WHISPER => Event::Whisper { peer, name, content: self.content()? },
             SHOUT => {
                 let place = self.number()?;
-                let group = self.groups.release(place)?;
+                let group = self.groups.release(place)?.clone();
                 Event::Shout { peer, name, group, content: self.content()? }
             }
             JOIN => Event::Join { peer, name, group: self.group()? },
@@ -285,7 +310,7 @@ impl EventQueue {
     fn frame(&mut self) -> Option<Bytes> {
         match self.number()? {
             LONG => self.frames.pop_front(),
-            length => self.octets(length),
+            length => self.frame_of(length),
         }
     }
 
@@ -293,7 +318,7 @@ impl EventQueue {
         match self.number()? {
             LONG_NAME => self.names.pop_front(),
             length => {
-                let name = self.octets(length)?;
+                let name = self.frame_of(length)?;
                 // It was text when it was put in.
                 core::str::from_utf8(&name).ok().map(Arc::from)
             }
@@ -306,7 +331,7 @@ impl EventQueue {
     }
 
     #[inline]
-    fn octets(&mut self, count: usize) -> Option<Bytes> {
+    fn frame_of(&mut self, count: usize) -> Option<Bytes> {
         if count > self.rest_of_head().len() {
             return None;
         }
@@ -333,16 +358,25 @@ impl EventQueue {
     }
 
     /// Whether all of them are messages, JOIN, LEAVE or LEADER.
+    #[inline]
     pub fn is_plain(&self) -> bool {
         self.others.is_empty()
     }
 
+    /// What they count for together ([`Event::octets`]).
+    #[inline]
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// How many there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -455,12 +489,13 @@ mod tests {
                 if pops {
                     prop_assert_eq!(queue.pop(), plain.pop_front());
                 }
-                prop_assert_eq!(queue.len(), plain.len());
+                let octets: usize = plain.iter().map(Event::octets).sum();
+                prop_assert_eq!((queue.len(), queue.octets()), (plain.len(), octets));
             }
             while let Some(event) = plain.pop_front() {
                 prop_assert_eq!(queue.pop(), Some(event));
             }
-            prop_assert_eq!((queue.pop(), queue.is_empty()), (None, true));
+            prop_assert_eq!((queue.pop(), queue.len(), queue.octets()), (None, 0, 0));
             prop_assert!(queue.peers.idle == queue.peers.places.len() && queue.peers.places.len() <= IDLE.max(90));
         }
 
@@ -488,6 +523,7 @@ mod tests {
             queue.append(&mut other);
             prop_assert!(other.is_empty() && other.pop().is_none());
             prop_assert_eq!(queue.len(), first.len() + second.len());
+            prop_assert_eq!(queue.octets(), first.iter().chain(&second).map(Event::octets).sum::<usize>());
             for event in first.into_iter().chain(second) {
                 prop_assert_eq!(queue.pop(), Some(event));
             }

@@ -58,6 +58,7 @@ impl<K: Ord + Clone> Names<K> {
             }
             return *place;
         }
+        self.tidy();
         let place = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -76,19 +77,22 @@ impl<K: Ord + Clone> Names<K> {
 
     /// The thing of this number, which one event less has.
     #[inline]
-    pub(super) fn release(&mut self, place: usize) -> Option<K> {
+    pub(super) fn release(&mut self, place: usize) -> Option<&K> {
         let (name, count) = self.slots.get_mut(place)?.as_mut()?;
-        let name = name.clone();
         *count = count.checked_sub(1)?;
-        if *count == 0 {
-            self.idle += 1;
-            if self.idle > IDLE.max(self.places.len() / 2) {
-                self.forget_idle();
-            }
-        }
+        self.idle += usize::from(*count == 0);
         Some(name)
     }
 
+    /// Forgets what no event has any more, if that is much.
+    #[inline]
+    pub(super) fn tidy(&mut self) {
+        if self.idle > IDLE.max(self.places.len() / 2) {
+            self.forget_idle();
+        }
+    }
+
+    #[cold]
     fn forget_idle(&mut self) {
         for (place, slot) in self.slots.iter_mut().enumerate() {
             if let Some((name, _)) = slot.take_if(|(_, count)| *count == 0) {

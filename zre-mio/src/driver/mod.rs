@@ -101,8 +101,6 @@ pub struct Driver {
     gathered: u64,
     /// Turns and the times between two turns, counted: in each of them, the first message to a peer is written at once.
     breaths: u64,
-    /// Octets of events that were taken and that the engine does not know of yet.
-    taken: usize,
     /// Broken connections that the engine has not heard of yet.
     ended: Vec<(ConnId, IoCause)>,
     /// Connections that the engine is done with and that still have something to write; earliest end first.
@@ -189,18 +187,23 @@ impl Driver {
     /// The next event, until there is none. Without being asked, senders are made to wait once
     /// [`Limits::events`](zre_engine::Limits::events) is used up.
     pub fn poll_event(&mut self) -> Option<Event> {
+        let queue = self.engine.event_queue();
+        // As a rule. The event is made where the caller wants it: nothing may be done with it after that.
+        if queue.is_plain() && !queue.is_empty() && !self.silent && !self.holds_back() {
+            return self.engine.poll_event();
+        }
         let event = self.next_event();
-        self.taken += event.as_ref().map_or(0, Event::octets);
         if event.is_none() || self.holds_back() {
             self.tell_taken();
         }
         event
     }
 
-    /// Tells the engine what was taken. As long as nobody waits for it, once for many events.
-    pub(crate) fn tell_taken(&mut self) {
-        if self.taken > 0 {
-            let taken = mem::take(&mut self.taken);
+    /// Tells the engine what was taken by [`poll_event`](Self::poll_event). As long as nobody waits for it, once for many
+    /// events.
+    fn tell_taken(&mut self) {
+        let taken = self.engine.events_waiting().saturating_sub(self.engine.event_queue().octets());
+        if taken > 0 {
             self.consumed(taken);
         }
     }
@@ -493,5 +496,43 @@ mod tests {
         let of = |who| told.iter().filter(|one| one.0 == who).map(|one| (one.1, one.2)).collect::<Vec<_>>();
         assert_eq!(of(ann), [("ENTER", Some(ben)), ("EXIT", Some(ben)), ("STOP", None)]);
         assert_eq!(of(ben), [("ENTER", Some(ann)), ("WHISPER", Some(ann)), ("EXIT", Some(ann)), ("STOP", None)]);
+    }
+
+    #[test]
+    fn who_takes_one_event_a_turn_holds_nobody_back_for_good() {
+        const MESSAGES: usize = 500;
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let port = crate::tests::udp_port();
+        let builder = |name| Node::builder(name).interface("lo").port(port);
+        let mut small = zre_engine::Limits::default();
+        small.events = 4 << 10;
+        let mut ann = builder("ann").driver(poll.registry(), Token(0)).unwrap();
+        let mut ben = builder("ben").limits(small).driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
+        let content = Content::from("the same each time");
+        let (mut heard, mut held_back) = (0, false);
+        let start = crate::clock::Age::default();
+        while heard < MESSAGES {
+            assert!(start.is_below(crate::tests::LONG), "{heard} of {MESSAGES} have come");
+            let timeout = match ben.engine().event_queue().len() {
+                0 => [ann.timeout(), ben.timeout()].into_iter().flatten().min(),
+                _ => Some(Duration::ZERO),
+            };
+            poll.poll(&mut events, timeout).unwrap();
+            ann.turn(&events);
+            while let Some(event) = ann.poll_event() {
+                if let Event::Enter { peer, .. } = event {
+                    (0..MESSAGES).for_each(|_| ann.whisper_content(peer, &content).unwrap());
+                }
+            }
+            ben.turn(&events);
+            held_back |= ben.holds_back();
+            if let Some(event) = ben.poll_event() {
+                heard += usize::from(matches!(&event, Event::Whisper { content: found, .. } if *found == content));
+            }
+            ben.turn(&events);
+            assert_eq!(ben.engine().events_waiting(), ben.engine().event_queue().octets());
+        }
+        assert!(held_back);
     }
 }

@@ -130,7 +130,6 @@ impl Driver {
             cork: Cork::default(),
             gathered: 0,
             breaths: 1,
-            taken: 0,
             ended: Vec::new(),
             closing: VecDeque::new(),
             linger,

@@ -32,6 +32,13 @@ impl Driver {
     /// Does all that is due: what the poll told, and what time has brought. Events of other sources are overlooked.
     pub fn turn(&mut self, events: &Events) {
         self.clock.forget();
+        self.tell_taken();
+        self.turn_for_others(events);
+    }
+
+    /// The same where others keep the events, and tell what of them was taken.
+    pub(crate) fn turn_for_others(&mut self, events: &Events) {
+        self.clock.forget();
         self.breaths += 1;
         for event in events {
             self.note(event);
@@ -39,7 +46,6 @@ impl Driver {
         if self.ears.has_bell() {
             self.note_rung();
         }
-        self.tell_taken();
         self.uncork_in_turn();
         self.note_answered(false);
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
