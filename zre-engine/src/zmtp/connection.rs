@@ -28,6 +28,8 @@ const SLICED: usize = 64 << 10;
 
 /// The most octets of a WHISPER before its content: a short frame, and a header.
 const WHISPER_HEAD: usize = 2 + MESSAGE_HEADER_LEN + FRAME_HEADER_MAX;
+/// The same where the content is short as well.
+const SHORT_WHISPER_HEAD: usize = 2 + MESSAGE_HEADER_LEN + 2;
 
 /// The longest time to live that a PING may carry, in tenths of a second: libzmq overflows beyond it and closes.
 const TTL_MAX: u128 = 655;
@@ -405,7 +407,12 @@ impl Connection {
         rest.put_slice(&first);
         FrameHeader::message(content.len(), false).encode(&mut rest);
         let left = rest.len();
-        self.traffic.push_short(&head[..WHISPER_HEAD - left], content);
+        let head = &head[..WHISPER_HEAD - left];
+        // Nearly always it is so long, and what has a length that is known here is copied without a call.
+        match <&[u8; SHORT_WHISPER_HEAD]>::try_from(head) {
+            Ok(short) => self.traffic.push_short(short, content),
+            Err(_) => self.traffic.push_short(head, content),
+        }
     }
 
     /// Octets that wait to be written, with 64 more for each message.

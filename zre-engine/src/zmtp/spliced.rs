@@ -4,9 +4,10 @@ use crate::blocks::Blocks;
 use alloc::collections::VecDeque;
 use bytes::{Buf, Bytes};
 
-/// Packed octets are in blocks of this length, which come back as they are written; and how many are kept.
+/// Packed octets are in blocks of this length, which come back as they are written; and how many are kept: what a driver that
+/// gathers well has waiting.
 const BLOCK: usize = 64 << 10;
-const SPARE_BLOCKS: usize = 2;
+const SPARE_BLOCKS: usize = 4;
 
 /// Something shared does not end the block of what is packed before it: what is packed goes on behind it in the same block. So the
 /// short heads of many shared payloads lie side by side, and none of them needs a count of who uses it.

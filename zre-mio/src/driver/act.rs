@@ -30,19 +30,24 @@ impl Driver {
         }
     }
 
+    #[inline]
     pub(super) fn carry_out(&mut self) {
         while let Some(action) = self.engine.poll_action() {
-            match action {
-                Action::Broadcast { link, data } => {
-                    if let Some(link) = self.links.iter_mut().find(|found| found.id == link) {
-                        link.send(&data);
-                    }
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Broadcast { link, data } => {
+                if let Some(link) = self.links.iter_mut().find(|found| found.id == link) {
+                    link.send(&data);
                 }
-                Action::Connect { conn, to } => self.connect(conn, to),
-                Action::Writable { conn } => self.writable(conn),
-                Action::Reading { conn, on } => self.reading(conn, on),
-                Action::Close { conn, why } => self.begin_to_close(conn, &why),
             }
+            Action::Connect { conn, to } => self.connect(conn, to),
+            Action::Writable { conn } => self.writable(conn),
+            Action::Reading { conn, on } => self.reading(conn, on),
+            Action::Close { conn, why } => self.begin_to_close(conn, &why),
         }
     }
 
