@@ -3,8 +3,8 @@
 use crate::shared::PATIENCE;
 use zre_engine::Instant;
 
-/// While so many octets are gathered within [`PATIENCE`] that they are written without the thread's help, callers do not wake
-/// it: each time that it wakes it takes the lock from whoever sends.
+/// While so many octets are gathered within [`PATIENCE`], callers do not wake the thread for what they leave to write: each time
+/// that it wakes it takes the lock from whoever sends.
 const MUCH: u64 = 64 << 10;
 
 /// What callers gathered, as the thread finds it each time before it sleeps.

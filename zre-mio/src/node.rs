@@ -147,8 +147,16 @@ impl Node {
     ///
     /// Where the peer has not entered or has left, the message is larger than the limits, or the node has stopped.
     pub fn whisper(&self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
-        let content = content.into();
-        self.shared().send(|driver| driver.whisper_content(peer, &content))
+        self.whisper_content(peer, &content.into())
+    }
+
+    /// The same of a content that the caller keeps, to send it again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`whisper`](Self::whisper).
+    pub fn whisper_content(&self, peer: PeerId, content: &Content) -> Result<(), SendError> {
+        self.shared().send(|driver| driver.whisper_content(peer, content))
     }
 
     /// Sends a message to one peer where there is room.
@@ -168,8 +176,16 @@ impl Node {
     ///
     /// Where the message is larger than the limits, or the node has stopped.
     pub fn shout(&self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
-        let content = content.into();
-        self.shared().send(|driver| driver.shout_content(group, &content))
+        self.shout_content(group, &content.into())
+    }
+
+    /// The same of a content that the caller keeps, to send it again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shout`](Self::shout).
+    pub fn shout_content(&self, group: &str, content: &Content) -> Result<usize, SendError> {
+        self.shared().send(|driver| driver.shout_content(group, content))
     }
 
     /// Sends a message to all peers in a group where all of them have room for it; otherwise to none.

@@ -4,8 +4,9 @@ use super::Driver;
 use std::{mem, time::Duration};
 use zre_engine::{ConnId, Instant, SendError};
 
-/// What is gathered before it is written, in octets for each connection that has some of it.
-const WORTH: usize = 64 << 10;
+/// What is gathered before it is written, in octets: so many, and so many for each connection that has some of it.
+const WORTH: usize = 256 << 10;
+const WORTH_EACH: usize = 64 << 10;
 /// What a call of an application is taken to send, in octets.
 const SENT_BY_APPLICATION: usize = 1 << 10;
 /// About what a message has beyond its content.
@@ -14,7 +15,7 @@ const OVERHEAD: usize = 16;
 /// Whoever sends so much between two turns is likely to go on: then what was gathered waits for another turn, unless the first
 /// of it has waited for so long. Each write wakes who reads, which costs both more than some hundred messages.
 const FLOW: usize = 8 << 10;
-const LONGEST: Duration = Duration::from_micros(200);
+const LONGEST: Duration = Duration::from_micros(300);
 
 /// What was gathered.
 #[derive(Debug, Default)]
@@ -63,21 +64,24 @@ impl Driver {
         }
     }
 
-    /// A message of so many octets was sent to so many peers, or not, for want of room.
-    pub(super) fn gather(&mut self, octets: usize, sent: Result<usize, &SendError>) {
-        if self.cork.is_empty() {
-            return;
+    /// A message of so many octets was sent to so many peers.
+    #[inline]
+    pub(super) fn gather(&mut self, receivers: usize, octets: usize) {
+        if !self.cork.is_empty() {
+            let octets = receivers * (octets + OVERHEAD);
+            self.cork.octets += octets;
+            self.gathered += octets as u64;
+            self.uncork_if_worth_it();
         }
-        match sent {
-            Ok(receivers) => {
-                let octets = receivers * (octets + OVERHEAD);
-                self.cork.octets += octets;
-                self.gathered += octets as u64;
-            }
-            Err(SendError::Full { .. }) => return self.uncork(),
-            Err(_) => {}
+    }
+
+    /// A message was not sent. Where that is for want of room, some is to be made.
+    #[cold]
+    pub(super) fn not_sent(&mut self, why: SendError) -> SendError {
+        if matches!(why, SendError::Full { .. }) {
+            self.uncork();
         }
-        self.uncork_if_worth_it();
+        why
     }
 
     /// The same after something was done that may have sent anything.
@@ -90,7 +94,7 @@ impl Driver {
     }
 
     fn uncork_if_worth_it(&mut self) {
-        if self.cork.octets > WORTH * self.cork.conns.len() {
+        if self.cork.octets > WORTH.max(WORTH_EACH * self.cork.conns.len()) {
             self.uncork();
         }
     }

@@ -41,9 +41,9 @@ const GRACE: Duration = Duration::from_millis(50);
 /// `timeout` anew after that.
 ///
 /// The first message to a peer between two turns is written at once. Those that follow are gathered, so that many small ones
-/// are one write, and go out when they are many (64 KiB for each peer) or with the next turn, for which `timeout` then does
-/// not wait; or by [`flush`](Self::flush), if the next turn is far. After a turn before which 8 KiB and more were sent they
-/// wait for one turn more, in case that this goes on, until 200 µs have passed.
+/// are one write, and go out when they are many (256 KiB, or 64 KiB for each of more than four peers) or with the next turn,
+/// for which `timeout` then does not wait; or by [`flush`](Self::flush), if the next turn is far. After a turn before which
+/// 8 KiB and more were sent they wait for one turn more, in case that this goes on, until 300 µs have passed.
 ///
 /// An [`App`](crate::App) runs on it by [`call_app`](Self::call_app), [`serve_app`](Self::serve_app) and
 /// [`app_timeout`](Self::app_timeout).
@@ -280,11 +280,19 @@ impl Driver {
         self.whisper_content(peer, &content.into())
     }
 
-    /// The same, of a content that is kept.
-    pub(crate) fn whisper_content(&mut self, peer: PeerId, content: &Content) -> Result<(), SendError> {
-        let sent = self.apply(|engine, now| engine.whisper_content(now, peer, content));
-        self.gather(content.octets(), sent.as_ref().map(|()| 1));
-        sent
+    /// The same of a content that the caller keeps: to send it again, or once there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`whisper`](Self::whisper).
+    pub fn whisper_content(&mut self, peer: PeerId, content: &Content) -> Result<(), SendError> {
+        match self.apply(|engine, now| engine.whisper_content(now, peer, content)) {
+            Ok(()) => {
+                self.gather(1, content.octets());
+                Ok(())
+            }
+            Err(why) => Err(self.not_sent(why)),
+        }
     }
 
     /// Sends a message to all peers in a group, or to none, and returns to how many. As with
@@ -297,11 +305,19 @@ impl Driver {
         self.shout_content(group, &content.into())
     }
 
-    /// The same, of a content that is kept.
-    pub(crate) fn shout_content(&mut self, group: &str, content: &Content) -> Result<usize, SendError> {
-        let sent = self.apply(|engine, now| engine.shout_content(now, group, content));
-        self.gather(content.octets(), sent.as_ref().copied());
-        sent
+    /// The same of a content that the caller keeps: to send it again, or once there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`shout`](Self::shout).
+    pub fn shout_content(&mut self, group: &str, content: &Content) -> Result<usize, SendError> {
+        match self.apply(|engine, now| engine.shout_content(now, group, content)) {
+            Ok(receivers) => {
+                self.gather(receivers, content.octets());
+                Ok(receivers)
+            }
+            Err(why) => Err(self.not_sent(why)),
+        }
     }
 
     /// Writes what was gathered for the next turn, as far as the sockets take it.

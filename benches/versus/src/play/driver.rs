@@ -3,7 +3,7 @@
 use super::{Receive, Send, drivers::Drivers, zre};
 use bytes::Bytes;
 use std::time::Duration;
-use zre_mio::{Driver, Event, PeerId};
+use zre_mio::{Content, Driver, Event, PeerId};
 
 /// What is sent between two turns: so many messages, and so many octets.
 const BATCH: usize = 256;
@@ -24,7 +24,7 @@ impl Player {
         println!("at {count}");
         let mut met = 0;
         while met < count * count {
-            drivers.turn(None, |_, _, event| met += usize::from(zre::is_enter(&event)));
+            drivers.turn(None, |_, _, event| met += usize::from(zre::is_enter(event)));
         }
         Self { drivers, peers: Vec::new() }.met()
     }
@@ -38,7 +38,7 @@ impl Player {
             drivers.turn(None, |_, _, event| {
                 // JOIN comes after ENTER.
                 if let Event::Join { peer, .. } = event {
-                    peers.push(peer);
+                    peers.push(*peer);
                 }
             });
         }
@@ -83,7 +83,7 @@ impl Receive for Player {
         while left > 0 {
             self.drivers.turn(None, |_, driver, event| {
                 if let Event::Whisper { peer, content, .. } = event {
-                    driver.whisper(peer, content).expect("the sender is there");
+                    driver.whisper_content(*peer, content).expect("the sender is there");
                     left -= 1;
                 }
             });
@@ -93,7 +93,7 @@ impl Receive for Player {
     fn sink(&mut self, count: usize, _: usize) {
         let mut left = count * self.drivers.len();
         while left > 0 {
-            self.drivers.turn(None, |_, _, event| left -= usize::from(zre::is_message(&event)));
+            self.drivers.turn(None, |_, _, event| left -= usize::from(zre::is_message(event)));
         }
     }
 }
@@ -107,15 +107,16 @@ impl Send for Player {
         self.drivers.node(0).whisper(self.peers[0], message.clone()).expect("the receiver is there");
         let mut back = false;
         while !back {
-            self.drivers.turn(None, |_, _, event| back |= zre::is_message(&event));
+            self.drivers.turn(None, |_, _, event| back |= zre::is_message(event));
         }
     }
 
     fn stream(&mut self, message: &Bytes, count: usize) {
         let peers = self.peers.clone();
+        let content = Content::from(message.clone());
         let mut next = 0;
         self.send(count * peers.len(), message.len(), |driver| {
-            let had_room = zre::had_room(driver.whisper(peers[next], message.clone()));
+            let had_room = zre::had_room(driver.whisper_content(peers[next], &content));
             if had_room {
                 next = if next + 1 == peers.len() { 0 } else { next + 1 };
             }
@@ -125,6 +126,7 @@ impl Send for Player {
 
     fn shout(&mut self, message: &Bytes, count: usize) {
         let octets = message.len() * self.peers.len();
-        self.send(count, octets, |driver| zre::had_room(driver.shout(zre::GROUP, message.clone())));
+        let content = Content::from(message.clone());
+        self.send(count, octets, |driver| zre::had_room(driver.shout_content(zre::GROUP, &content)));
     }
 }

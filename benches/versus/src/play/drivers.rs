@@ -68,7 +68,7 @@ impl Drivers {
     }
 
     /// Waits until there is something to do, for no longer than that where a limit is given, and does it.
-    pub fn turn(&mut self, limit: Option<Duration>, mut heard: impl FnMut(usize, &mut Driver, Event)) {
+    pub fn turn(&mut self, limit: Option<Duration>, mut heard: impl FnMut(usize, &mut Driver, &Event)) {
         for (seat, driver) in self.seats.iter_mut().zip(&self.all).filter(|(seat, _)| seat.touched) {
             seat.deadline = driver.next_deadline();
         }
@@ -92,7 +92,7 @@ impl Drivers {
             let driver = &mut self.all[index];
             driver.turn(&self.events);
             seat.touched = false;
-            while let Some(event) = driver.poll_event() {
+            while let Some(event) = &driver.poll_event() {
                 heard(index, driver, event);
             }
             seat.deadline = driver.next_deadline();

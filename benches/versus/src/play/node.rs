@@ -3,7 +3,7 @@
 use super::{Commands, Receive, Send, zre};
 use bytes::Bytes;
 use std::thread;
-use zre_mio::{Event, Node, PeerId};
+use zre_mio::{Content, Event, Node, PeerId};
 
 /// A sender, or all receivers.
 pub struct Player {
@@ -89,16 +89,18 @@ impl Send for Player {
     }
 
     fn stream(&mut self, message: &Bytes, count: usize) {
+        let content = Content::from(message.clone());
         for _ in 0..count {
             for peer in &self.peers {
-                self.nodes[0].whisper(*peer, message.clone()).expect("the receiver is there");
+                self.nodes[0].whisper_content(*peer, &content).expect("the receiver is there");
             }
         }
     }
 
     fn shout(&mut self, message: &Bytes, count: usize) {
+        let content = Content::from(message.clone());
         for _ in 0..count {
-            self.nodes[0].shout(zre::GROUP, message.clone()).expect("the receivers are there");
+            self.nodes[0].shout_content(zre::GROUP, &content).expect("the receivers are there");
         }
     }
 }

@@ -26,7 +26,7 @@ pub fn play(builder: impl Fn() -> Builder) {
                 present = Present::default();
                 println!("stopped");
             }
-            None => drivers.turn(None, |index, _, event| present.note(index, &event)),
+            None => drivers.turn(None, |index, _, event| present.note(index, event)),
         }
         if let Some(since) = awaited.and_then(|peers| present.whole(peers)) {
             println!("whole {since}");
