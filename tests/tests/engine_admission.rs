@@ -56,6 +56,31 @@ fn strangers_have_128_places_and_32_for_one_address() {
 }
 
 #[test]
+fn an_attempt_has_the_time_of_a_handshake_before_a_beacon_begins_it_anew() {
+    let mut solo = Solo::default();
+    let hear = |solo: &mut Solo| {
+        solo.datagram("10.0.0.2:5670", &beacon(BOB, 7000));
+        solo.connects()
+    };
+    let [(first, _)] = hear(&mut solo)[..] else { panic!("one attempt") };
+    // A node that is slow, with hundreds of others on its machine, comes to the end of it some time.
+    for second in 1..=5 {
+        solo.pass(secs(1));
+        assert_eq!(hear(&mut solo), [], "after {second} s");
+    }
+    solo.pass(millis(1));
+    solo.datagram("10.0.0.2:5670", &beacon(BOB, 7000));
+    assert_eq!(solo.closed(first), Some(CloseReason::Abandoned));
+    assert_eq!(solo.connects().len(), 1);
+    // But where it is somewhere else by now, a second is enough.
+    for (wait, port) in [(1000, None), (1, Some(7001))] {
+        solo.pass(millis(wait));
+        solo.datagram("10.0.0.2:5670", &beacon(BOB, 7001));
+        assert_eq!(solo.connects().first().and_then(|(_, to)| to.port()), port);
+    }
+}
+
+#[test]
 fn a_connection_that_fails_frees_its_place_and_delays_its_address_and_port() {
     let mut solo = Solo::default();
     let mut attempts = Vec::new();

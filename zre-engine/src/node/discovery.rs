@@ -17,7 +17,7 @@ use core::{
 };
 use zre_proto::Beacon;
 
-/// An attempt to connect that is older than this is given up when a beacon shows a peer alive.
+/// An attempt to connect that is older than this is given up when a beacon shows a peer alive somewhere else.
 const STALE_ATTEMPT: Duration = Duration::from_secs(1);
 
 impl Node {
@@ -135,6 +135,9 @@ impl Node {
         // The peer is alive: what fails to reach it is tried anew, and where it says it is now.
         let moved = *peer.endpoint() != endpoint;
         let out = peer.out;
+        // Where it has not moved no sooner than that, for it may be we who are slow: where hundreds of nodes start on one
+        // machine, attempts that are begun anew each second come to no end.
+        let stale_after = if moved { STALE_ATTEMPT } else { self.config.handshake };
         if matches!(out, Out::Open { .. }) {
             if !peer.ready && peer.endpoint().ip() != Some(from) {
                 // One of the two lies. Whoever was met first has his time to say HELLO; then the other has his.
@@ -146,7 +149,7 @@ impl Node {
             return Ok(());
         }
         match out {
-            Out::Connecting { since, .. } if now.since(since) > STALE_ATTEMPT => {
+            Out::Connecting { since, .. } if now.since(since) > stale_after => {
                 self.move_to(id, endpoint);
                 self.reconnect(id);
             }
