@@ -65,6 +65,7 @@ fn play(source: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         }
         for (queue, plain) in queues.iter().zip(&plain) {
             assert_eq!((queue.len(), queue.is_empty()), (plain.len(), plain.is_empty()));
+            assert_eq!(queue.octets(), plain.iter().map(Event::octets).sum::<usize>());
         }
     }
     for (queue, plain) in queues.iter_mut().zip(&mut plain) {

@@ -31,7 +31,8 @@ pub struct Config {
     /// The node only sends: WHISPERs and SHOUTs that come are thrown away, and counted. Default no.
     pub send_only: bool,
     /// Time for greeting and ZMTP handshake of a connection, and on an inbound one once more for the HELLO after it. A peer
-    /// whose beacon was heard may take once longer. Default 5 s.
+    /// whose beacon was heard may take once longer; and so long, but no less than a second, an attempt to connect has before
+    /// a beacon begins it anew. Default 5 s.
     pub handshake: Duration,
     /// Time in which a peer must be reached once it said HELLO, and a stranger must say HELLO. Default 10 s.
     pub introduction: Duration,

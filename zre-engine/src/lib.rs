@@ -208,7 +208,7 @@
 //! [`Node::poll_event`] gives them one by one; [`Event::octets`] says what each counts for, and [`Node::consumed`]
 //! takes that back when the application is done with it, at once or much later. Who forgets it stops the node from
 //! reading once [`Limits::events`] is reached. Who hands events to another thread takes them all by
-//! [`Node::take_events`] into an [`EventQueue`], where they stay small.
+//! [`Node::take_events`] into an [`EventQueue`], where they stay small; [`EventQueue::octets`] says what those in it count for.
 //!
 //! ## The end
 //!

@@ -43,6 +43,11 @@ pub(crate) fn after(duration: Duration) -> Option<StdInstant> {
     read().checked_add(duration)
 }
 
+#[cfg(test)]
+pub(crate) fn is_ahead(at: StdInstant) -> bool {
+    at > read()
+}
+
 /// How long ago something was.
 #[derive(Debug)]
 pub(crate) struct Age(StdInstant);

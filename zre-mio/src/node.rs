@@ -166,7 +166,16 @@ impl Node {
     /// As for [`whisper`](Self::whisper); [`SendError::Full`] where there is no room, and [`Event::Room`] comes once
     /// there is.
     pub fn try_whisper(&self, peer: PeerId, content: impl Into<Content>) -> Result<(), SendError> {
-        self.shared().try_send(|driver| driver.whisper(peer, content))
+        self.try_whisper_content(peer, &content.into())
+    }
+
+    /// The same of a content that the caller keeps, to send it again, or once there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_whisper`](Self::try_whisper).
+    pub fn try_whisper_content(&self, peer: PeerId, content: &Content) -> Result<(), SendError> {
+        self.shared().try_send(|driver| driver.whisper_content(peer, content))
     }
 
     /// Sends a message to all peers in a group, and returns to how many: 0 where nobody else is in it. The node need
@@ -195,7 +204,16 @@ impl Node {
     /// As for [`shout`](Self::shout); [`SendError::Full`] names a peer without room, and [`Event::Room`] comes once it
     /// has some.
     pub fn try_shout(&self, group: &str, content: impl Into<Content>) -> Result<usize, SendError> {
-        self.shared().try_send(|driver| driver.shout(group, content))
+        self.try_shout_content(group, &content.into())
+    }
+
+    /// The same of a content that the caller keeps, to send it again, or once all have room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_shout`](Self::try_shout).
+    pub fn try_shout_content(&self, group: &str, content: &Content) -> Result<usize, SendError> {
+        self.shared().try_send(|driver| driver.shout_content(group, content))
     }
 
     // Events.

@@ -1,7 +1,9 @@
 //! Nodes over real sockets, on `lo` alone. More of this is in the workspace's `tests`.
 
 use crate::{Event, ExitReason, Limits, Node, PeerId, RecvError, SendError};
+use mio::{Events, Poll};
 use std::{
+    io::ErrorKind,
     process,
     sync::atomic::{AtomicU16, Ordering},
     thread,
@@ -15,6 +17,14 @@ pub(crate) const LONG: Duration = Duration::from_secs(30);
 pub(crate) fn udp_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     20_000 + (process::id() % 500) as u16 * 20 + NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Polls; a signal is nothing to fail for.
+pub(crate) fn poll(poll: &mut Poll, events: &mut Events, timeout: Option<Duration>) {
+    match poll.poll(events, timeout) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
+        polled => polled.unwrap(),
+    }
 }
 
 fn pair() -> (Node, Node) {

@@ -496,7 +496,8 @@ mod tests {
                 prop_assert_eq!(queue.pop(), Some(event));
             }
             prop_assert_eq!((queue.pop(), queue.len(), queue.octets()), (None, 0, 0));
-            prop_assert!(queue.peers.idle == queue.peers.places.len() && queue.peers.places.len() <= IDLE.max(90));
+            prop_assert!(queue.peers.idle == queue.peers.places.len() && queue.peers.places.len() <= IDLE);
+            prop_assert!(queue.groups.idle == queue.groups.places.len());
         }
 
         #[test]
@@ -528,6 +529,40 @@ mod tests {
                 prop_assert_eq!(queue.pop(), Some(event));
             }
         }
+    }
+
+    #[test]
+    fn short_ones_are_what_they_would_be_by_themselves() {
+        let name: Arc<str> = "ann".into();
+        let group: Arc<str> = "chat".into();
+        let mut queue = EventQueue::default();
+        let mut plain = VecDeque::new();
+        // Numbers of peers, and lengths, with one octet and with two.
+        for number in 0..130u8 {
+            let peer = PeerId::from_octets([number; 16]);
+            let mut sender = queue.begin_short(peer, &name);
+            for length in [0, 1, 126, 127, 128, 129, LONG - 1] {
+                let octets = alloc::vec![number; length];
+                for group in [None, Some(&group)] {
+                    let before = queue.octets();
+                    let counts_for = queue.push_short(&mut sender, group, &octets);
+                    let (name, content) = (name.clone(), Content::from(&octets[..]));
+                    plain.push_back(match group {
+                        None => Event::Whisper { peer, name, content },
+                        Some(group) => Event::Shout { peer, name, group: group.clone(), content },
+                    });
+                    assert_eq!(
+                        (queue.octets() - before, Some(counts_for)),
+                        (counts_for, plain.back().map(Event::octets))
+                    );
+                }
+            }
+            queue.end_short(sender);
+        }
+        while let Some(event) = plain.pop_front() {
+            assert_eq!(queue.pop(), Some(event));
+        }
+        assert_eq!((queue.pop(), queue.octets()), (None, 0));
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) struct Names<K> {
     last: usize,
 }
 
-/// So many may be idle, or half of all: to forget them at once would cost memory to be asked for with each event.
+/// So many may be idle, or half of all, where a name is new or all events have been taken: to forget them at once would cost memory
+/// to be asked for with each event.
 pub(super) const IDLE: usize = 32;
 
 impl<K> Default for Names<K> {

@@ -135,9 +135,9 @@ impl Node {
         // The peer is alive: what fails to reach it is tried anew, and where it says it is now.
         let moved = *peer.endpoint() != endpoint;
         let out = peer.out;
-        // Where it has not moved no sooner than that, for it may be we who are slow: where hundreds of nodes start on one
+        // Where it has not moved an attempt has longer, for it may be we who are slow: where hundreds of nodes start on one
         // machine, attempts that are begun anew each second come to no end.
-        let stale_after = if moved { STALE_ATTEMPT } else { self.config.handshake };
+        let stale_after = if moved { STALE_ATTEMPT } else { STALE_ATTEMPT.max(self.config.handshake) };
         if matches!(out, Out::Open { .. }) {
             if !peer.ready && peer.endpoint().ip() != Some(from) {
                 // One of the two lies. Whoever was met first has his time to say HELLO; then the other has his.

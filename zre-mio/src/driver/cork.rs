@@ -4,9 +4,13 @@ use super::Driver;
 use std::{mem, time::Duration};
 use zre_engine::{ConnId, Instant, SendError};
 
-/// What is gathered before it is written, in octets: so many, and so many for each connection that has some of it.
+/// What is gathered before it is written, in octets: so many, or so many for each connection that has some of it, whichever is
+/// more.
 const WORTH: usize = 256 << 10;
 const WORTH_EACH: usize = 64 << 10;
+/// But no more for each than this part of its queue: a queue must not be full of what could have been written. The shortest
+/// messages count for five times their octets there.
+const PART_OF_QUEUE: usize = 8;
 /// What a call of an application is taken to send, in octets.
 const SENT_BY_APPLICATION: usize = 1 << 10;
 /// About what a message has beyond its content.
@@ -28,9 +32,21 @@ pub(super) struct Cork {
     before: usize,
     /// Since when.
     since: Instant,
+    /// The most that is gathered for one connection.
+    most_each: usize,
 }
 
 impl Cork {
+    /// Where so much may wait for each peer.
+    pub(super) fn new(send_queue: usize) -> Self {
+        Self { most_each: send_queue / PART_OF_QUEUE, ..Self::default() }
+    }
+
+    /// How many octets for so many connections are worth a write.
+    fn worth(&self, conns: usize) -> usize {
+        WORTH.max(WORTH_EACH * conns).min(self.most_each.saturating_mul(conns))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.conns.is_empty()
     }
@@ -84,7 +100,7 @@ impl Driver {
         why
     }
 
-    /// The same after something was done that may have sent anything.
+    /// The same as [`gather`](Self::gather) after something was done that may have sent anything.
     pub(super) fn gather_unknown(&mut self) {
         if !self.cork.is_empty() {
             self.cork.octets += SENT_BY_APPLICATION;
@@ -94,7 +110,7 @@ impl Driver {
     }
 
     fn uncork_if_worth_it(&mut self) {
-        if self.cork.octets > WORTH.max(WORTH_EACH * self.cork.conns.len()) {
+        if self.cork.octets > self.cork.worth(self.cork.conns.len()) {
             self.uncork();
         }
     }
@@ -145,6 +161,14 @@ mod tests {
         assert!(cork.flows(start + LONGEST - Duration::from_nanos(1)));
         cork.octets += FLOW;
         assert!(!cork.flows(start + LONGEST));
+    }
+
+    #[test]
+    fn a_write_is_worth_it_before_a_queue_is_full() {
+        let worth = |send_queue: usize| [1, 4, 8, 1000].map(|conns| Cork::new(send_queue).worth(conns) >> 10);
+        assert_eq!(worth(8 << 20), [256, 256, 512, 64_000]);
+        assert_eq!(worth(64 << 10), [8, 32, 64, 8000]);
+        assert_eq!(worth(usize::MAX), [256, 256, 512, 64_000]);
     }
 
     #[test]

@@ -108,6 +108,8 @@ pub struct Driver {
     linger: Duration,
     /// The end of an orderly end.
     stop_by: Option<Instant>,
+    /// The application has taken all events that there were, and there was no turn since.
+    drained: bool,
     /// The engine has said STOP.
     silent: bool,
     /// The application has heard STOP.
@@ -134,12 +136,19 @@ impl Driver {
     /// When the driver wants its next turn, whatever the poll tells. None: not until the poll tells something.
     pub fn next_deadline(&self) -> Option<StdInstant> {
         self.clock.forget();
-        self.due().map(|at| self.clock.machine(at))
+        self.wanted().map(|at| self.clock.machine(at))
     }
 
     /// How long the poll may wait: the time until [`next_deadline`](Self::next_deadline).
     pub fn timeout(&self) -> Option<Duration> {
-        self.due().map(|at| if at == Instant::ZERO { Duration::ZERO } else { self.until(at) })
+        self.wanted().map(|at| if at == Instant::ZERO { Duration::ZERO } else { self.until(at) })
+    }
+
+    /// When the caller is wanted: as a rule when something is due. At once where what it did itself has brought an event, for
+    /// nobody else tells it of that.
+    fn wanted(&self) -> Option<Instant> {
+        let has_news = self.drained && !self.stopped && !self.engine.event_queue().is_empty();
+        if has_news { Some(Instant::ZERO) } else { self.due() }
     }
 
     /// How long it is until then.
@@ -193,6 +202,7 @@ impl Driver {
             return self.engine.poll_event();
         }
         let event = self.next_event();
+        self.drained = event.is_none();
         if event.is_none() || self.holds_back() {
             self.tell_taken();
         }
@@ -515,6 +525,47 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_a_call_brings_is_not_slept_over() {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let port = crate::tests::udp_port();
+        let mut limits = zre_engine::Limits::default();
+        limits.send_queue = 4 << 10;
+        let builder = |name| Node::builder(name).interface("lo").port(port);
+        let mut ann = builder("ann").limits(limits).driver(poll.registry(), Token(0)).unwrap();
+        let mut ben = builder("ben").driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
+        let start = crate::clock::Age::default();
+        let mut met = None;
+        while met.is_none() {
+            assert!(start.is_below(crate::tests::LONG), "they have not met");
+            let timeout = [ann.timeout(), ben.timeout()].into_iter().flatten().min();
+            crate::tests::poll(&mut poll, &mut events, timeout);
+            ben.turn(&events);
+            ann.turn(&events);
+            while let Some(event) = ann.poll_event() {
+                met = met.or(event.peer().filter(|_| event.kind() == "ENTER"));
+            }
+        }
+        let peer = met.unwrap();
+        // No queue is full of what the socket has room for.
+        let content = Content::from(vec![0; 100]);
+        assert_eq!((0..200).find_map(|_| ann.whisper_content(peer, &content).err()), None);
+        while ann.timeout() == Some(Duration::ZERO) {
+            assert!(start.is_below(crate::tests::LONG), "something is due for ever");
+            ann.turn(&Events::with_capacity(1));
+        }
+        assert_eq!((ann.poll_event(), ann.disconnect(peer)), (None, Ok(())));
+        assert_eq!(ann.timeout(), Some(Duration::ZERO));
+        assert!(ann.next_deadline().is_some_and(|at| !crate::clock::is_ahead(at)));
+        // Once: whoever leaves events lie is not kept awake by them.
+        for _ in 0..3 {
+            ann.turn(&Events::with_capacity(1));
+        }
+        assert_ne!(ann.timeout(), Some(Duration::ZERO));
+        assert!(matches!(ann.poll_event(), Some(Event::Exit { .. })));
+    }
+
+    #[test]
     fn who_takes_one_event_a_turn_holds_nobody_back_for_good() {
         const MESSAGES: usize = 500;
         let mut poll = Poll::new().unwrap();
@@ -534,7 +585,7 @@ mod tests {
                 0 => [ann.timeout(), ben.timeout()].into_iter().flatten().min(),
                 _ => Some(Duration::ZERO),
             };
-            poll.poll(&mut events, timeout).unwrap();
+            crate::tests::poll(&mut poll, &mut events, timeout);
             ann.turn(&events);
             while let Some(event) = ann.poll_event() {
                 if let Event::Enter { peer, .. } = event {

@@ -102,6 +102,7 @@ impl Driver {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::random)?;
         let linger = settings.config.linger;
+        let cork = Cork::new(settings.config.limits.send_queue);
         let mut engine = Engine::new(settings.config, seed, clock.now())?;
         for group in &settings.groups {
             engine.join(clock.now(), group)?;
@@ -127,13 +128,14 @@ impl Driver {
             ready: Default::default(),
             asked: None,
             wrote: false,
-            cork: Cork::default(),
+            cork,
             gathered: 0,
             breaths: 1,
             ended: Vec::new(),
             closing: VecDeque::new(),
             linger,
             stop_by: None,
+            drained: false,
             silent: false,
             // Where the start fails, there is nothing to tell of an end.
             stopped: true,

@@ -40,6 +40,7 @@ impl Driver {
     pub(crate) fn turn_for_others(&mut self, events: &Events) {
         self.clock.forget();
         self.breaths += 1;
+        self.drained = false;
         for event in events {
             self.note(event);
         }
