@@ -1,0 +1,134 @@
+//! Drivers in one poll, on `lo` alone.
+
+use super::*;
+use crate::Node;
+use mio::{Events, Poll};
+
+#[test]
+fn a_stop_by_an_application_has_the_same_end_as_one_by_the_driver() {
+    let poll = Poll::new().unwrap();
+    let start = |base| {
+        let builder = Node::builder("ann").interface("lo").port(crate::tests::udp_port());
+        builder.driver(poll.registry(), Token(base)).unwrap()
+    };
+    let (mut by_app, mut by_driver) = (start(0), start(Driver::TOKENS));
+    by_app.with_engine(|_, _| ());
+    assert_eq!(by_app.stop_by, None);
+    let mut runner = zre_engine::app::Runner::new((), [0; 32]);
+    by_app.call_app(&mut runner, |(), cx| cx.stop());
+    by_driver.stop();
+    assert!(by_app.stop_by.is_some() && by_driver.stop_by.is_some());
+    // With nobody there to take leave of, it has come already.
+    assert!(by_app.is_stopped());
+    assert_eq!((by_driver.poll_event(), by_driver.is_stopped()), (Some(Event::Stop), true));
+}
+
+#[test]
+fn two_drivers_in_one_poll_meet_and_part() {
+    let mut poll = Poll::new().unwrap();
+    let mut events = Events::with_capacity(64);
+    let port = crate::tests::udp_port();
+    let start =
+        |name, base| Node::builder(name).interface("lo").port(port).driver(poll.registry(), Token(base)).unwrap();
+    let mut drivers = [start("ann", 0), start("ben", Driver::TOKENS)];
+    assert!(drivers[0].owns(Token(Driver::TOKENS - 1)) && !drivers[0].owns(Token(Driver::TOKENS)));
+    let [ann, ben] = [drivers[0].engine().uuid(), drivers[1].engine().uuid()];
+    let mut told = Vec::new();
+    while !drivers.iter().all(Driver::is_stopped) {
+        let timeout = drivers.iter().filter_map(Driver::timeout).min();
+        poll.poll(&mut events, timeout).unwrap();
+        for driver in &mut drivers {
+            driver.turn(&events);
+            while let Some(event) = driver.poll_event() {
+                told.push((driver.engine().uuid(), event.kind(), event.peer()));
+                match event {
+                    Event::Enter { peer, .. } if peer == ben => driver.whisper(peer, "hello").unwrap(),
+                    Event::Whisper { .. } | Event::Exit { .. } => driver.stop(),
+                    _ => {}
+                }
+            }
+        }
+    }
+    let of = |who| told.iter().filter(|one| one.0 == who).map(|one| (one.1, one.2)).collect::<Vec<_>>();
+    assert_eq!(of(ann), [("ENTER", Some(ben)), ("EXIT", Some(ben)), ("STOP", None)]);
+    assert_eq!(of(ben), [("ENTER", Some(ann)), ("WHISPER", Some(ann)), ("EXIT", Some(ann)), ("STOP", None)]);
+}
+
+#[test]
+fn an_event_that_a_call_brings_is_not_slept_over() {
+    let mut poll = Poll::new().unwrap();
+    let mut events = Events::with_capacity(64);
+    let port = crate::tests::udp_port();
+    let mut limits = zre_engine::Limits::default();
+    limits.send_queue = 4 << 10;
+    let builder = |name| Node::builder(name).interface("lo").port(port);
+    let mut ann = builder("ann").limits(limits).driver(poll.registry(), Token(0)).unwrap();
+    let mut ben = builder("ben").driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
+    let start = crate::clock::Age::default();
+    let mut met = None;
+    while met.is_none() {
+        assert!(start.is_below(crate::tests::LONG), "they have not met");
+        let timeout = [ann.timeout(), ben.timeout()].into_iter().flatten().min();
+        crate::tests::poll(&mut poll, &mut events, timeout);
+        ben.turn(&events);
+        ann.turn(&events);
+        while let Some(event) = ann.poll_event() {
+            met = met.or(event.peer().filter(|_| event.kind() == "ENTER"));
+        }
+    }
+    let peer = met.unwrap();
+    // No queue is full of what the socket has room for.
+    let content = Content::from(vec![0; 100]);
+    assert_eq!((0..200).find_map(|_| ann.whisper_content(peer, &content).err()), None);
+    while ann.timeout() == Some(Duration::ZERO) {
+        assert!(start.is_below(crate::tests::LONG), "something is due for ever");
+        ann.turn(&Events::with_capacity(1));
+    }
+    assert_eq!((ann.poll_event(), ann.disconnect(peer)), (None, Ok(())));
+    assert_eq!(ann.timeout(), Some(Duration::ZERO));
+    assert!(ann.next_deadline().is_some_and(|at| !crate::clock::is_ahead(at)));
+    // Once: whoever leaves events lie is not kept awake by them.
+    for _ in 0..3 {
+        ann.turn(&Events::with_capacity(1));
+    }
+    assert_ne!(ann.timeout(), Some(Duration::ZERO));
+    assert!(matches!(ann.poll_event(), Some(Event::Exit { .. })));
+}
+
+#[test]
+fn who_takes_one_event_a_turn_holds_nobody_back_for_good() {
+    const MESSAGES: usize = 500;
+    let mut poll = Poll::new().unwrap();
+    let mut events = Events::with_capacity(64);
+    let port = crate::tests::udp_port();
+    let builder = |name| Node::builder(name).interface("lo").port(port);
+    let mut small = zre_engine::Limits::default();
+    small.events = 4 << 10;
+    let mut ann = builder("ann").driver(poll.registry(), Token(0)).unwrap();
+    let mut ben = builder("ben").limits(small).driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
+    let content = Content::from("the same each time");
+    let (mut heard, mut held_back) = (0, false);
+    let start = crate::clock::Age::default();
+    while heard < MESSAGES {
+        assert!(start.is_below(crate::tests::LONG), "{heard} of {MESSAGES} have come");
+        let timeout = match ben.engine().event_queue().len() {
+            0 => [ann.timeout(), ben.timeout()].into_iter().flatten().min(),
+            _ => Some(Duration::ZERO),
+        };
+        crate::tests::poll(&mut poll, &mut events, timeout);
+        ann.turn(&events);
+        while let Some(event) = ann.poll_event() {
+            if let Event::Enter { peer, .. } = event {
+                (0..MESSAGES).for_each(|_| ann.whisper_content(peer, &content).unwrap());
+            }
+        }
+        ben.turn(&events);
+        held_back |= ben.holds_back();
+        if let Some(event) = ben.poll_event() {
+            heard += usize::from(matches!(&event, Event::Whisper { content: found, .. } if *found == content));
+        }
+        ben.turn(&events);
+        assert_eq!(ben.engine().events_waiting(), ben.engine().event_queue().octets());
+    }
+    assert!(held_back);
+}
