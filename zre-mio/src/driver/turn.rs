@@ -33,12 +33,16 @@ impl Driver {
     pub fn turn(&mut self, events: &Events) {
         self.clock.forget();
         self.tell_taken();
-        self.turn_for_others(events);
+        self.do_all(events);
     }
 
     /// The same where others keep the events, and tell what of them was taken.
     pub(crate) fn turn_for_others(&mut self, events: &Events) {
         self.clock.forget();
+        self.do_all(events);
+    }
+
+    fn do_all(&mut self, events: &Events) {
         self.breaths += 1;
         self.drained = false;
         for event in events {
