@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod` | the node's face: inputs, actions, events, time |
 //! | `me` | what the node is itself: name, headers, groups, and the HELLO that tells them |
-//! | `peer`, `peers`, `conns`, `timers`, `statistics` | what it keeps |
+//! | `peer`, `peers`, `by_id`, `conns`, `timers`, `statistics` | what it keeps |
 //! | `discovery` | beacons, sent and heard |
 //! | `admission/` | who gets in, and how fast: strangers, callers, newcomers, those who come back too often |
 //! | `connect` | connections: attempts, handshakes, breaks |
@@ -25,6 +25,7 @@
 //! | `grumble` | log lines about those who break rules |
 
 mod admission;
+mod by_id;
 mod connect;
 mod conns;
 mod discovery;

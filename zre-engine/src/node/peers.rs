@@ -1,6 +1,6 @@
 //! The peers of a node, found by their UUIDs, by where we connect to, and counted by host.
 
-use super::peer::Peer;
+use super::{by_id::ById, peer::Peer};
 use crate::{Address, id::PeerId};
 use alloc::{
     boxed::Box,
@@ -11,8 +11,7 @@ use core::net::IpAddr;
 /// The peers of a node, found by UUID and by where we connect to.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    /// Boxed: a B-tree leaves a third of its places empty.
-    by_id: BTreeMap<PeerId, Box<Peer>>,
+    by_id: ById<Peer>,
     by_place: BTreeSet<(u64, PeerId)>,
     /// How many are at each host.
     of_host: BTreeMap<Option<IpAddr>, usize>,
@@ -23,7 +22,7 @@ impl Peers {
         self.remove(&id);
         self.count_in(peer.endpoint().ip());
         self.by_place.insert((place(peer.endpoint()), id));
-        self.by_id.insert(id, Box::new(peer));
+        self.by_id.insert(id, peer);
     }
 
     pub(super) fn remove(&mut self, id: &PeerId) -> Option<Box<Peer>> {
@@ -71,21 +70,21 @@ impl Peers {
     }
 
     pub(super) fn get(&self, id: &PeerId) -> Option<&Peer> {
-        self.by_id.get(id).map(|peer| &**peer)
+        self.by_id.get(id)
     }
 
     pub(super) fn get_mut(&mut self, id: &PeerId) -> Option<&mut Peer> {
-        self.by_id.get_mut(id).map(|peer| &mut **peer)
+        self.by_id.get_mut(id)
     }
 
     /// All of them, in the order of their UUIDs.
     pub(super) fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
-        self.by_id.iter().map(|(id, peer)| (*id, &**peer))
+        self.by_id.iter()
     }
 
     /// All UUIDs in their order, from this one on and then from the first.
     pub(super) fn from(&self, id: PeerId) -> impl Iterator<Item = PeerId> {
-        self.by_id.range(id..).chain(self.by_id.range(..id)).map(|(id, _)| *id)
+        self.by_id.from(id)
     }
 
     pub(super) fn len(&self) -> usize {
