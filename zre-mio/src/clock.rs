@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    sync::OnceLock,
     time::{Duration, Instant as StdInstant},
 };
 use zre_engine::Instant;
@@ -15,9 +16,11 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// All clocks of a process show the same time, from the first on, so that what its nodes do at round times they do in
+    /// one go.
     pub(crate) fn new() -> Self {
-        Self { epoch: read(), kept: Cell::new(None) }
+        static EPOCH: OnceLock<StdInstant> = OnceLock::new();
+        Self { epoch: *EPOCH.get_or_init(read), kept: Cell::new(None) }
     }
 
     /// The time, for the engine.
@@ -36,6 +39,13 @@ impl Clock {
     pub(crate) fn machine(&self, at: Instant) -> StdInstant {
         self.epoch + at.since(Instant::ZERO)
     }
+}
+
+/// The next multiple of a time that is not zero: who waits for that wakes together with others who do.
+pub(crate) fn next_beat(now: Instant, every: Duration) -> Instant {
+    let every = every.as_nanos() as u64;
+    let past = now.as_nanos().checked_rem(every).unwrap_or_default();
+    now + Duration::from_nanos(every - past)
 }
 
 /// The moment this much later; none where that is beyond all counting.

@@ -150,6 +150,7 @@ mod late_ack;
 mod listener;
 mod log;
 pub mod manual;
+mod nap;
 mod node;
 mod resolver;
 mod run;

@@ -4,14 +4,16 @@ use crate::{
     error::StartError,
     interface::Interface,
     log::{debug, trace, warn},
+    nap::Nap,
 };
 use mio::{Interest, Registry, Token, net::UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
-use zre_engine::LinkId;
+use zre_engine::{Instant, LinkId};
 
 /// More than any beacon has. A longer datagram is cut, and stays one that is no beacon.
 pub(crate) const DATAGRAM: usize = 256;
@@ -30,12 +32,13 @@ pub(crate) struct Link {
     to: SocketAddr,
     /// Something may be there to read.
     pub(crate) readable: bool,
+    nap: Nap,
     /// Sending failed, and that was logged.
     troubled: bool,
 }
 
 impl Link {
-    pub(crate) fn open(id: LinkId, interface: &Interface, port: u16) -> Result<Self, StartError> {
+    pub(crate) fn open(id: LinkId, interface: &Interface, port: u16, interval: Duration) -> Result<Self, StartError> {
         let broadcast = interface.broadcast.unwrap_or(Ipv4Addr::BROADCAST);
         let to = SocketAddr::from((broadcast, port));
         let heard =
@@ -47,7 +50,16 @@ impl Link {
         let listening = listen((heard, port).into()).map_err(failed)?;
         let sending = sender(interface).map_err(failed)?;
         debug!("{id:?}: hears {heard}:{port}, sends from {} to {to}", interface.address);
-        Ok(Self { id, name: interface.name.clone(), listening, sending, to, readable: true, troubled: false })
+        Ok(Self {
+            id,
+            name: interface.name.clone(),
+            listening,
+            sending,
+            to,
+            readable: true,
+            nap: Nap::new(interval),
+            troubled: false,
+        })
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
@@ -56,6 +68,33 @@ impl Link {
 
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         let _ = registry.deregister(&mut self.listening);
+    }
+
+    /// Whether it is time to hear what is there.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.readable || self.nap_until().is_some_and(|until| until <= now)
+    }
+
+    /// The end of its nap, if it naps: until then the poll tells nothing of it.
+    pub(crate) fn nap_until(&self) -> Option<Instant> {
+        self.nap.until()
+    }
+
+    /// So many datagrams were heard, which brought news or not: whether the link naps from now on.
+    pub(crate) fn note_heard(&mut self, now: Instant, datagrams: usize, news: bool, ears: &Registry, token: Token) {
+        let napped = self.nap_until().is_some();
+        self.nap.heard(now, datagrams, news);
+        let naps = self.nap_until().is_some();
+        if naps == napped {
+            return;
+        }
+        trace!("{:?}: beacons are heard {}", self.id, if naps { "now and then" } else { "as they come" });
+        if naps {
+            self.deregister(ears);
+        } else if let Err(error) = self.register(ears, token) {
+            debug!("interface {}: beacons are not heard as they come: {error}", self.name);
+            self.nap.go_on(now);
+        }
     }
 
     /// Sends a beacon. Where that fails it is logged once; the next beacon is due soon in any case.

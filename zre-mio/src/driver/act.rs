@@ -22,7 +22,7 @@ impl Driver {
         self.carry_out();
     }
 
-    fn tell(&mut self, input: Input<'_>) {
+    pub(super) fn tell(&mut self, input: Input<'_>) {
         let now = self.clock.now();
         if let Err(error) = self.engine.handle(now, input) {
             // Harmless by contract; a mistake of this crate all the same.
@@ -30,11 +30,15 @@ impl Driver {
         }
     }
 
+    /// Does what the engine wants done; whether there was anything.
     #[inline]
-    pub(super) fn carry_out(&mut self) {
+    pub(super) fn carry_out(&mut self) -> bool {
+        let mut any = false;
         while let Some(action) = self.engine.poll_action() {
             self.act(action);
+            any = true;
         }
+        any
     }
 
     fn act(&mut self, action: Action) {

@@ -108,6 +108,8 @@ pub struct Driver {
     /// Connections that the engine is done with and that still have something to write; earliest end first.
     closing: VecDeque<(Instant, ConnId)>,
     linger: Duration,
+    /// Time between beacons.
+    interval: Duration,
     /// The end of an orderly end.
     stop_by: Option<Instant>,
     /// The application has taken all events that there were, and there was no turn since.
@@ -180,7 +182,9 @@ impl Driver {
         let watch = self.watch.as_ref().filter(|_| self.stop_by.is_none()).map(|watch| watch.next);
         let retry = self.listeners.iter().filter(|listener| listener.readable).filter_map(|listener| listener.retry_at);
         let left = self.asked.as_ref().and_then(|asked| asked.left_until);
-        earlier(earlier(engine, closing), earlier(earlier(watch, left), earlier(self.stop_by, retry.min())))
+        let nap = self.links.iter().filter_map(Link::nap_until).min();
+        let sockets = earlier(earlier(closing, nap), earlier(left, retry.min()));
+        earlier(earlier(engine, sockets), earlier(watch, self.stop_by))
     }
 
     /// The time of what was done last; what comes next is done later.

@@ -101,7 +101,7 @@ impl Driver {
         let clock = Clock::new();
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(StartError::random)?;
-        let linger = settings.config.linger;
+        let (linger, interval) = (settings.config.linger, settings.config.interval);
         let cork = Cork::new(settings.config.limits.send_queue);
         let mut engine = Engine::new(settings.config, seed, clock.now())?;
         for group in &settings.groups {
@@ -134,6 +134,7 @@ impl Driver {
             ended: Vec::new(),
             closing: VecDeque::new(),
             linger,
+            interval,
             stop_by: None,
             drained: false,
             silent: false,
@@ -215,7 +216,7 @@ impl Driver {
 
     /// Sends beacons on this interface from now on, and hears those of others.
     pub(super) fn open_link(&mut self, interface: &Interface, port: u16) -> Result<(), StartError> {
-        let mut link = Link::open(LinkId(0), interface, port)?;
+        let mut link = Link::open(LinkId(0), interface, port, self.interval)?;
         let token = Token(self.base + LINKS);
         link.register(&self.ears.registry, token).map_err(StartError::machine("the beacons' socket"))?;
         let (now, address) = (self.clock.now(), interface.address.into());

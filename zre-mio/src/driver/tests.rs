@@ -132,3 +132,45 @@ fn who_takes_one_event_a_turn_holds_nobody_back_for_good() {
     }
     assert!(held_back);
 }
+
+#[test]
+fn beacons_that_bring_nothing_new_do_not_wake_a_node_each_and_news_among_them_is_heard() {
+    let mut poll = Poll::new().unwrap();
+    let mut events = Events::with_capacity(64);
+    let port = crate::tests::udp_port();
+    let builder = |name| Node::builder(name).interface("lo").port(port);
+    let mut ann = builder("ann").driver(poll.registry(), Token(0)).unwrap();
+    let others = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    others.set_broadcast(true).unwrap();
+    // Of somebody who leaves, and was never met.
+    let beacon = || others.send_to(b"ZRE\x01................\0\0", ("127.255.255.255", port)).unwrap();
+    let start = crate::clock::Age::default();
+    let naps = |driver: &Driver| driver.links[0].nap_until().is_some();
+    while !naps(&ann) {
+        assert!(start.is_below(crate::tests::LONG), "no nap");
+        beacon();
+        crate::tests::poll(&mut poll, &mut events, ann.timeout());
+        ann.turn(&events);
+    }
+    beacon();
+    crate::tests::poll(&mut poll, &mut events, Some(Duration::ZERO));
+    assert!(events.is_empty(), "{events:?}");
+    assert!(ann.timeout() <= Some(Duration::from_millis(100)), "{:?}", ann.timeout());
+
+    let mut ben = builder("ben").driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
+    let mut met = 0;
+    while met < 2 {
+        assert!(start.is_below(crate::tests::LONG), "they have not met");
+        let timeout = [ann.timeout(), ben.timeout()].into_iter().flatten().min();
+        crate::tests::poll(&mut poll, &mut events, timeout);
+        ann.turn(&events);
+        ben.turn(&events);
+        met += [&mut ann, &mut ben].into_iter().filter_map(Driver::poll_event).count();
+    }
+    assert!(!naps(&ann), "more may come");
+    beacon();
+    while !events.iter().any(|event| event.token() == Token(LINKS)) {
+        assert!(start.is_below(crate::tests::LONG), "ann is not woken");
+        crate::tests::poll(&mut poll, &mut events, Some(crate::tests::LONG));
+    }
+}

@@ -10,7 +10,7 @@ use crate::{
     tcp::cause,
     udp::DATAGRAM,
 };
-use mio::{Events, event::Event};
+use mio::{Events, Token, event::Event};
 use std::{io, mem, time::Duration};
 use zre_engine::{ConnId, Input, Instant, IoCause, ListenerId};
 
@@ -54,9 +54,7 @@ impl Driver {
         self.uncork_in_turn();
         self.note_answered(false);
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
-        if self.links.iter().any(|link| link.readable) {
-            self.hear();
-        }
+        self.hear_in_turn();
         self.resolved();
         self.let_in();
         self.serve();
@@ -114,17 +112,35 @@ impl Driver {
         self.listeners.iter_mut().filter(is_its).for_each(|listener| listener.readable = true);
     }
 
-    fn hear(&mut self) {
-        let mut buffer = [0; DATAGRAM];
+    /// Hears the links whose time it is.
+    fn hear_in_turn(&mut self) {
+        if !self.links.iter().any(|link| link.readable || link.nap_until().is_some()) {
+            return;
+        }
+        let now = self.clock.now();
         for index in 0..self.links.len() {
-            for _ in 0..HEAR {
-                let link = &mut self.links[index];
-                let Some((len, from)) = link.receive(&mut buffer) else { break };
-                let (link, data) = (link.id, &buffer[..len]);
-                trace!("{link:?}: {len} octets from {from}");
-                self.input(Input::Datagram { link, from, data });
+            if self.links[index].is_due(now) {
+                let (datagrams, news) = self.hear(index);
+                let token = Token(self.base + LINKS + index);
+                self.links[index].note_heard(now, datagrams, news, &self.ears.registry, token);
             }
         }
+    }
+
+    /// Hears what a link has: how many datagrams, and whether they brought anything new.
+    fn hear(&mut self, index: usize) -> (usize, bool) {
+        let mut buffer = [0; DATAGRAM];
+        let mut news = false;
+        for datagrams in 0..HEAR {
+            let Some((len, from)) = self.links.get_mut(index).and_then(|link| link.receive(&mut buffer)) else {
+                return (datagrams, news);
+            };
+            let (link, data) = (self.links[index].id, &buffer[..len]);
+            trace!("{link:?}: {len} octets from {from}");
+            self.tell(Input::Datagram { link, from, data });
+            news |= self.carry_out();
+        }
+        (HEAR, news)
     }
 
     fn resolved(&mut self) {
@@ -305,7 +321,9 @@ impl Driver {
         if self.ended.is_empty() {
             return;
         }
-        self.hear();
+        for index in 0..self.links.len() {
+            self.hear(index);
+        }
         let hosts: Vec<Host> = self
             .ended
             .iter()

@@ -7,6 +7,7 @@
 use super::{Driver, MAILBOX};
 use crate::{
     bind::Bind,
+    clock::next_beat,
     error::StartError,
     interface::{self, Interface},
     log::{info, warn},
@@ -38,7 +39,7 @@ impl Watch {
         has: Interface,
         now: Instant,
     ) -> Self {
-        Self { wanted, port, mailbox_port, has: Some(has), next: now + EVERY, troubled: false }
+        Self { wanted, port, mailbox_port, has: Some(has), next: next_beat(now, EVERY), troubled: false }
     }
 
     /// The address of the node's interface.
@@ -64,7 +65,7 @@ impl Driver {
     /// Looks whether interfaces have changed, where it is time to.
     pub(super) fn watch_interfaces(&mut self, now: Instant) {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.next <= now) else { return };
-        watch.next = now + EVERY;
+        watch.next = next_beat(now, EVERY);
         let found = watch.find();
         if found == watch.has && !watch.troubled {
             return;
