@@ -36,6 +36,11 @@ const AHEAD: usize = 768 << 10;
 /// Beyond this part of the room for events the engine copies what could be slices.
 const SLICED: usize = 16;
 
+/// How far a caller may be ahead of the sockets, in octets that it has copied. Then it rests until they have taken something,
+/// or for [`PATIENCE`], though there is room for more: what it copies is to be in the processor's cache still when it is
+/// written.
+const LEAD: usize = 512 << 10;
+
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
 const BATCH: usize = 256;
 
@@ -73,6 +78,8 @@ pub(crate) struct State {
     asleep: Option<Sleep>,
     /// Peers that a `try_` call found full: ROOM is for the application.
     asked: BTreeSet<PeerId>,
+    /// Callers that rest.
+    resting: usize,
     /// Callers that wait for room, and the peers that were given up as slow meanwhile.
     senders: usize,
     slow: BTreeSet<PeerId>,
@@ -112,6 +119,7 @@ impl Shared {
             driver,
             asleep: None,
             asked: BTreeSet::new(),
+            resting: 0,
             senders: 0,
             slow: BTreeSet::new(),
             over: false,
@@ -171,11 +179,23 @@ impl Shared {
                     if state.senders == 0 {
                         state.slow.clear();
                     }
+                    if state.driver.debt() >= LEAD {
+                        self.rest_from_sending(&mut state);
+                    }
                     self.let_go(state);
                     return result;
                 }
             }
         }
+    }
+
+    /// Lets the sockets catch up with a caller.
+    #[cold]
+    fn rest_from_sending(&self, state: &mut MutexGuard<'_, State>) {
+        state.driver.forget_debt();
+        state.resting += 1;
+        self.room.wait_for(state, PATIENCE);
+        state.resting -= 1;
     }
 
     /// Sends where there is room; otherwise the application hears of it later.
@@ -351,7 +371,9 @@ impl Shared {
             self.tell_taken(&mut state.driver);
             // Whoever sends does it while the thread sleeps: what it finds has waited.
             state.driver.flush();
-            state.driver.turn_for_others(&events);
+            if state.driver.turn_for_others(&events) && state.resting > 0 {
+                self.room.notify_all();
+            }
             self.hand_over(&mut state);
             self.rest(&mut state);
         }

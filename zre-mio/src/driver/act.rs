@@ -152,6 +152,7 @@ impl Driver {
                 Writing::Octets(_) if written < WRITE => continue,
                 Writing::Octets(_) => self.enqueue(conn),
                 Writing::All(_) | Writing::Nothing => {
+                    self.forget_debt();
                     if self.connections.get(conn).is_some_and(|found| found.closing.is_some()) {
                         self.close(conn);
                     }

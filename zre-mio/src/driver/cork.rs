@@ -16,6 +16,9 @@ const SENT_BY_APPLICATION: usize = 1 << 10;
 /// About what a message has beyond its content.
 const OVERHEAD: usize = 16;
 
+/// From this length on the engine copies no content.
+pub(super) const SHARED: usize = 4 << 10;
+
 /// Whoever sends so much between two turns is likely to go on: then what was gathered waits for another turn, unless the first
 /// of it has waited for so long. Each write wakes who reads, which costs both more than some hundred messages.
 const FLOW: usize = 8 << 10;
@@ -34,6 +37,8 @@ pub(super) struct Cork {
     since: Instant,
     /// The most that is gathered for one connection.
     most_each: usize,
+    /// What was copied since a socket last took all that there was for it, while nothing was gathered.
+    debt: usize,
 }
 
 impl Cork {
@@ -83,12 +88,26 @@ impl Driver {
     /// A message of so many octets was sent to so many peers.
     #[inline]
     pub(super) fn gather(&mut self, receivers: usize, octets: usize) {
+        let is_copied = octets < SHARED;
+        let octets = receivers * (octets + OVERHEAD);
         if !self.cork.is_empty() {
-            let octets = receivers * (octets + OVERHEAD);
             self.cork.octets += octets;
             self.gathered += octets as u64;
             self.uncork_if_worth_it();
+        } else if is_copied {
+            self.cork.debt += octets;
         }
+    }
+
+    /// How far the application is ahead of sockets that take nothing more, in octets that were copied, by and large. As long as
+    /// one of them takes all that there is, it is not.
+    pub(crate) fn debt(&self) -> usize {
+        self.cork.debt
+    }
+
+    /// It is paid, or not asked for any more.
+    pub(crate) fn forget_debt(&mut self) {
+        self.cork.debt = 0;
     }
 
     /// A message was not sent. Where that is for want of room, some is to be made.

@@ -1,7 +1,7 @@
 //! Drivers in one poll, on `lo` alone.
 
 use super::*;
-use crate::Node;
+use crate::{Node, driver::cork::SHARED};
 use mio::{Events, Poll};
 
 #[test]
@@ -172,5 +172,63 @@ fn beacons_that_bring_nothing_new_do_not_wake_a_node_each_and_news_among_them_is
     while !events.iter().any(|event| event.token() == Token(LINKS)) {
         assert!(start.is_below(crate::tests::LONG), "ann is not woken");
         crate::tests::poll(&mut poll, &mut events, Some(crate::tests::LONG));
+    }
+}
+
+#[test]
+fn how_far_a_caller_is_ahead_of_the_sockets() {
+    let mut poll = Poll::new().unwrap();
+    let mut events = Events::with_capacity(64);
+    let port = crate::tests::udp_port();
+    let builder = |name| Node::builder(name).interface("lo").port(port);
+    let mut ann = builder("ann").driver(poll.registry(), Token(0)).unwrap();
+    let mut ben = builder("ben").driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
+    let peer = ben.engine().uuid();
+    let start = crate::clock::Age::default();
+    let mut turn = |ann: &mut Driver, ben: Option<&mut Driver>| {
+        assert!(start.is_below(crate::tests::LONG), "it takes too long");
+        // Nobody waits for a node that does nothing.
+        let bens = ben.as_ref().map_or(Some(Duration::ZERO), |ben| ben.timeout());
+        let timeout = [ann.timeout(), bens].into_iter().flatten().min();
+        crate::tests::poll(&mut poll, &mut events, timeout);
+        ann.turn(&events);
+        if let Some(ben) = ben {
+            ben.turn(&events);
+            while ben.poll_event().is_some() {}
+        }
+    };
+    let has_met = |ann: &mut Driver| {
+        ann.poll_event();
+        ann.engine().peer(peer).is_some()
+    };
+    while !has_met(&mut ann) {
+        turn(&mut ann, Some(&mut ben));
+    }
+    // Not at all, where each message goes at once.
+    for _ in 0..1000 {
+        ann.whisper(peer, vec![0; 1000]).unwrap();
+        assert!(ann.debt() < 2000, "{}", ann.debt());
+        turn(&mut ann, Some(&mut ben));
+    }
+    // Nor by what the sockets take, however much that is in one go.
+    let mut sent = 0;
+    while ann.debt() < 2000 {
+        ann.whisper(peer, vec![0; 1000]).expect("the socket is full before the queue");
+        sent += 1000;
+        turn(&mut ann, None);
+    }
+    assert!(sent > 100_000, "{sent}");
+    // By all that comes after that, but for what is not copied.
+    let before = ann.debt();
+    for _ in 0..1000 {
+        ann.whisper(peer, vec![0; 1000]).unwrap();
+        ann.whisper(peer, vec![0; SHARED]).unwrap();
+        turn(&mut ann, None);
+    }
+    let debt = ann.debt() - before;
+    assert!((1_000_000..1_100_000).contains(&debt), "{debt}");
+    // Until there is room again.
+    while ann.debt() > 0 {
+        turn(&mut ann, Some(&mut ben));
     }
 }

@@ -36,13 +36,14 @@ impl Driver {
         self.do_all(events);
     }
 
-    /// The same where others keep the events, and tell what of them was taken.
-    pub(crate) fn turn_for_others(&mut self, events: &Events) {
+    /// The same where others keep the events, and tell what of them was taken. Whether anything was written, in it or since
+    /// the last one.
+    pub(crate) fn turn_for_others(&mut self, events: &Events) -> bool {
         self.clock.forget();
-        self.do_all(events);
+        self.do_all(events)
     }
 
-    fn do_all(&mut self, events: &Events) {
+    fn do_all(&mut self, events: &Events) -> bool {
         self.breaths += 1;
         self.drained = false;
         for event in events {
@@ -62,11 +63,11 @@ impl Driver {
         self.bury();
         self.buffers.end_turn();
         self.breaths += 1;
-        self.wrote = false;
         if !self.cork.is_empty() {
             // Until the cork is drawn the clock is not read anew, and who knows how long the application takes now.
             self.clock.forget();
         }
+        mem::take(&mut self.wrote)
     }
 
     fn note(&mut self, event: &Event) {
