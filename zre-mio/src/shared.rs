@@ -352,6 +352,7 @@ impl Shared {
         while !state.driver.is_stopped() {
             let heard = mem::take(&mut state.heard);
             let short = flow.goes_on(state.driver.now(), state.driver.gathered(), heard);
+            state.driver.set_flow(short);
             state.asleep = Some(Sleep { until: state.driver.due(), short });
             let timeout = state.driver.timeout();
             let timeout = if short { Some(timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE))) } else { timeout };
@@ -361,6 +362,7 @@ impl Shared {
                 polled
             });
             self.wanted.store(false, Ordering::Relaxed);
+            state.driver.set_flow(false);
             state.asleep = None;
             if let Err(error) = polled
                 && error.kind() != io::ErrorKind::Interrupted

@@ -37,6 +37,8 @@ pub(super) struct Cork {
     since: Instant,
     /// The most that is gathered for one connection.
     most_each: usize,
+    /// Whoever turns the driver has seen that more is likely to come at once.
+    flows: bool,
     /// What was copied since a socket last took all that there was for it, while nothing was gathered.
     debt: usize,
 }
@@ -69,11 +71,11 @@ impl Cork {
 
 impl Driver {
     /// A connection has something to write. The first time in a breath that is done at once, for somebody may wait for it;
-    /// what follows waits for more.
+    /// what follows waits for more. In a flow all of it does.
     pub(super) fn writable(&mut self, conn: ConnId) {
         let breath = self.breaths;
         let Some(connection) = self.connections.get(conn).filter(|found| found.may_write()) else { return };
-        if mem::replace(&mut connection.wrote_in, breath) != breath {
+        if mem::replace(&mut connection.wrote_in, breath) != breath && !self.cork.flows {
             self.write(conn);
             return;
         }
@@ -97,6 +99,11 @@ impl Driver {
         } else if is_copied {
             self.cork.debt += octets;
         }
+    }
+
+    /// From now on, more is likely to come at once, or not. Whoever says so sees to it that what is gathered is written soon.
+    pub(crate) fn set_flow(&mut self, flows: bool) {
+        self.cork.flows = flows;
     }
 
     /// How far the application is ahead of sockets that take nothing more, in octets that were copied, by and large. As long as
@@ -188,6 +195,39 @@ mod tests {
         assert_eq!(worth(8 << 20), [256, 256, 512, 64_000]);
         assert_eq!(worth(64 << 10), [8, 32, 64, 8000]);
         assert_eq!(worth(usize::MAX), [256, 256, 512, 64_000]);
+    }
+
+    #[test]
+    fn the_first_message_is_written_at_once_but_in_a_flow() {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(64);
+        let port = crate::tests::udp_port();
+        let start =
+            |name, base| Node::builder(name).interface("lo").port(port).driver(poll.registry(), Token(base)).unwrap();
+        let mut drivers = [start("ann", 0), start("ben", Driver::TOKENS)];
+        let ben = drivers[1].engine().uuid();
+        let mut heard = 0;
+        let start = crate::clock::Age::default();
+        while heard < 10 {
+            assert!(start.is_below(crate::tests::LONG), "{heard} have come");
+            let timeout = drivers.iter().filter_map(Driver::timeout).min();
+            crate::tests::poll(&mut poll, &mut events, timeout);
+            drivers.iter_mut().for_each(|driver| driver.turn(&events));
+            let [ann, receiver] = &mut drivers;
+            while let Some(event) = receiver.poll_event() {
+                heard += usize::from(matches!(event, Event::Whisper { .. }));
+            }
+            while ann.poll_event().is_some() {}
+            if ann.engine().peer(ben).is_some() {
+                let flows = heard % 2 == 1;
+                ann.set_flow(flows);
+                ann.whisper(ben, "hello").unwrap();
+                assert_eq!(ann.cork.is_empty(), !flows);
+                assert!(!flows || ann.timeout() == Some(Duration::ZERO));
+                ann.flush();
+                assert!(ann.cork.is_empty());
+            }
+        }
     }
 
     #[test]
