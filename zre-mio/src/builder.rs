@@ -186,7 +186,8 @@ impl Builder {
         self
     }
 
-    /// Time between beacons (RFC 36), at least 1 ms. Default 1 s. The first goes out at once.
+    /// Time between beacons (RFC 36), at least 1 ms. Default 1 s. The first goes out at once. Those of others are heard as they
+    /// come; but where they come 32 times in this time (or in a second) and bring nothing new, up to a tenth of it later, and no more than 100 ms.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.config.interval = interval;
         self

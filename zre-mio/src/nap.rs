@@ -13,7 +13,7 @@ const SHORT: Duration = Duration::from_millis(1);
 const OFTEN: usize = 32;
 /// Until fewer datagrams than this come in that time.
 const FEW: usize = 16;
-/// So many in one nap might be more than the socket keeps.
+/// More than this in one nap might be more than the socket keeps.
 const MANY: usize = 128;
 
 /// Whether a link naps.
@@ -28,16 +28,17 @@ pub(crate) struct Nap {
     nap: Duration,
     time: Duration,
     until: Option<Instant>,
-    /// Since when it is counted, and how often it was woken; in naps, how many datagrams came.
+    /// Since when it is counted how often the link was heard, and how many datagrams came.
     since: Instant,
-    count: usize,
+    times: usize,
+    datagrams: usize,
 }
 
 impl Nap {
     /// Of a node that says so often that it is there; others are taken to do as it does. A nap is a tenth of that.
     pub(crate) fn new(interval: Duration) -> Self {
         let nap = (interval / 10).clamp(SHORT, NAP);
-        Self { nap, time: interval.min(WHILE), until: None, since: Instant::ZERO, count: 0 }
+        Self { nap, time: interval.min(WHILE), until: None, since: Instant::ZERO, times: 0, datagrams: 0 }
     }
 
     /// The end of the nap, while there is one.
@@ -52,16 +53,19 @@ impl Nap {
 
     /// The link was heard, up to its last datagram as a rule. It naps from now on if [`until`](Self::until) says so.
     pub(crate) fn heard(&mut self, now: Instant, datagrams: usize, news: bool) {
-        if news || datagrams > MANY {
-            (self.until, self.since, self.count) = (None, now, 0);
-            return;
-        }
         let naps = self.until.is_some();
-        self.count += if naps { datagrams } else { datagrams.min(1) };
-        let is_over = now.since(self.since) >= self.time;
-        let goes_on = if naps { !is_over || self.count >= FEW } else { !is_over && self.count >= OFTEN };
-        if is_over || goes_on != naps {
-            (self.since, self.count) = (now, 0);
+        let wakes = news || naps && datagrams > MANY;
+        self.times += datagrams.min(1);
+        self.datagrams += datagrams;
+        let time = now.since(self.since);
+        let goes_on = if wakes || time < self.time {
+            naps && !wakes
+        } else {
+            let is_worth_it = if naps { self.datagrams >= FEW } else { self.times >= OFTEN };
+            is_worth_it && self.datagrams as u128 * self.nap.as_nanos() <= MANY as u128 * time.as_nanos()
+        };
+        if wakes || time >= self.time {
+            (self.since, self.times, self.datagrams) = (now, 0, 0);
         }
         self.until = goes_on.then(|| next_beat(now, self.nap));
     }
@@ -95,7 +99,7 @@ mod tests {
     fn a_few_beacons_are_heard_as_they_come() {
         let mut nap = Nap::new(Duration::from_secs(1));
         for second in 0..10 {
-            assert_eq!(a_second_of(&mut nap, 1000 * second, 31), 31);
+            assert_eq!(a_second_of(&mut nap, 1000 * second, 30), 30);
             assert_eq!(nap.until(), None);
         }
     }
@@ -103,8 +107,10 @@ mod tests {
     #[test]
     fn many_are_heard_together_until_they_are_few() {
         let mut nap = Nap::new(Duration::from_secs(1));
-        assert!(a_second_of(&mut nap, 0, 500) <= OFTEN + 10);
-        for second in 1..10 {
+        // The first time it is seen how many they are.
+        a_second_of(&mut nap, 0, 500);
+        a_second_of(&mut nap, 1000, 500);
+        for second in 2..10 {
             assert_eq!(a_second_of(&mut nap, 1000 * second, 500), 10);
         }
         a_second_of(&mut nap, 10_000, 10);
@@ -115,15 +121,17 @@ mod tests {
     #[test]
     fn news_ends_it() {
         let mut nap = Nap::new(Duration::from_secs(1));
-        a_second_of(&mut nap, 0, 500);
+        (0..2).for_each(|second| _ = a_second_of(&mut nap, 1000 * second, 500));
         let until = nap.until().expect("a nap");
-        assert!(until > at(999) && until <= at(1100), "{until}");
+        assert!(until > at(1999) && until <= at(2100), "{until}");
         nap.heard(until, 5, true);
         assert_eq!(nap.until(), None);
-        for now in 0..OFTEN as u64 - 1 {
+        for now in 0..999 {
             nap.heard(until + Duration::from_millis(now), 1, false);
             assert_eq!(nap.until(), None, "there may be more of them");
         }
+        nap.heard(until + Duration::from_millis(1000), 1, false);
+        assert_ne!(nap.until(), None);
     }
 
     #[test]
@@ -131,16 +139,22 @@ mod tests {
         let nap = |interval| {
             let mut nap = Nap::new(Duration::from_millis(interval));
             (0..OFTEN).for_each(|_| nap.heard(at(0), 1, false));
+            nap.heard(at(1000), 1, false);
             nap.until()
         };
-        assert_eq!([1, 500, 1000, 3_600_000].map(nap), [1, 50, 100, 100].map(|end| Some(at(end))));
+        assert_eq!([1, 500, 1000, 3_600_000].map(nap), [1001, 1050, 1100, 1100].map(|end| Some(at(end))));
     }
 
     #[test]
     fn a_flood_is_heard_as_it_comes() {
         let mut nap = Nap::new(Duration::from_secs(1));
-        a_second_of(&mut nap, 0, 500);
-        nap.heard(at(1000), MANY + 1, false);
+        for now in 0..10_000 {
+            nap.heard(at(now), 2, false);
+            assert_eq!(nap.until(), None, "{now}");
+        }
+        // One that comes while the link naps is heard as of its second nap.
+        (20..22).for_each(|second| _ = a_second_of(&mut nap, 1000 * second, 500));
+        nap.heard(nap.until().expect("a nap"), MANY + 1, false);
         assert_eq!(nap.until(), None);
     }
 }

@@ -78,8 +78,8 @@ pub(crate) struct State {
     asleep: Option<Sleep>,
     /// Peers that a `try_` call found full: ROOM is for the application.
     asked: BTreeSet<PeerId>,
-    /// Callers that rest.
-    resting: usize,
+    /// Callers that rest: they are ahead of the sockets.
+    resting_callers: usize,
     /// Callers that wait for room, and the peers that were given up as slow meanwhile.
     senders: usize,
     slow: BTreeSet<PeerId>,
@@ -119,7 +119,7 @@ impl Shared {
             driver,
             asleep: None,
             asked: BTreeSet::new(),
-            resting: 0,
+            resting_callers: 0,
             senders: 0,
             slow: BTreeSet::new(),
             over: false,
@@ -193,9 +193,9 @@ impl Shared {
     #[cold]
     fn rest_from_sending(&self, state: &mut MutexGuard<'_, State>) {
         state.driver.forget_debt();
-        state.resting += 1;
+        state.resting_callers += 1;
         self.room.wait_for(state, PATIENCE);
-        state.resting -= 1;
+        state.resting_callers -= 1;
     }
 
     /// Sends where there is room; otherwise the application hears of it later.
@@ -373,7 +373,7 @@ impl Shared {
             self.tell_taken(&mut state.driver);
             // Whoever sends does it while the thread sleeps: what it finds has waited.
             state.driver.flush();
-            if state.driver.turn_for_others(&events) && state.resting > 0 {
+            if state.driver.turn_for_others(&events) && state.resting_callers > 0 {
                 self.room.notify_all();
             }
             self.hand_over(&mut state);

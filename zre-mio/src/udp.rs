@@ -18,6 +18,9 @@ use zre_engine::{Instant, LinkId};
 /// More than any beacon has. A longer datagram is cut, and stays one that is no beacon.
 pub(crate) const DATAGRAM: usize = 256;
 
+/// What may wait to be heard, with all that the system counts for it: several times 128 beacons.
+const RECEIVED: usize = 512 << 10;
+
 /// One interface's beacons.
 ///
 /// Two sockets, for two reasons. The one that listens is bound (on Linux) to the broadcast address, so that it hears
@@ -138,6 +141,8 @@ fn listen(at: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
+    // What comes during a nap is to have room. Where the system gives less, that is as it was.
+    let _ = socket.set_recv_buffer_size(RECEIVED);
     socket.bind(&at.into())?;
     Ok(UdpSocket::from_std(socket.into()))
 }

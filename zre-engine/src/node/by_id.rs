@@ -10,7 +10,7 @@ const FEWEST: usize = 8;
 ///
 /// Peers are looked up for every message; among a thousand, a search of an ordered map takes a fifth of what a short message
 /// takes. In a table of hashes peers could choose UUIDs that collide. So here a hash only tells where to look first; what is
-/// not there is found by the order, and looked for there from then on.
+/// not there is found by the order, and once it was found to be changed, it is looked for there from then on.
 #[derive(Debug)]
 pub(super) struct ById<T> {
     /// Boxed: a seat stays when it is empty.

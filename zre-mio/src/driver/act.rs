@@ -152,12 +152,14 @@ impl Driver {
                 Writing::Octets(_) if written < WRITE => continue,
                 Writing::Octets(_) => self.enqueue(conn),
                 Writing::All(_) | Writing::Nothing => {
-                    self.forget_debt();
+                    if written > 0 {
+                        self.note_written(written, true);
+                    }
                     if self.connections.get(conn).is_some_and(|found| found.closing.is_some()) {
                         self.close(conn);
                     }
                 }
-                Writing::Blocked => {}
+                Writing::Blocked => self.note_written(written, false),
                 Writing::Ended(cause) => self.end(conn, cause),
             }
             break;

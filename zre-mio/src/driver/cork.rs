@@ -16,7 +16,7 @@ const SENT_BY_APPLICATION: usize = 1 << 10;
 /// About what a message has beyond its content.
 const OVERHEAD: usize = 16;
 
-/// From this length on the engine copies no content.
+/// From this length on the engine copies no content of a whisper.
 pub(super) const SHARED: usize = 4 << 10;
 
 /// Whoever sends so much between two turns is likely to go on: then what was gathered waits for another turn, unless the first
@@ -38,8 +38,9 @@ pub(super) struct Cork {
     /// The most that is gathered for one connection.
     most_each: usize,
     /// Whoever turns the driver has seen that more is likely to come at once.
-    flows: bool,
-    /// What was copied since a socket last took all that there was for it, while nothing was gathered.
+    in_flow: bool,
+    /// A socket took nothing more, and none has taken all that there was for it since. What was copied for it meanwhile.
+    blocked: bool,
     debt: usize,
 }
 
@@ -75,7 +76,7 @@ impl Driver {
     pub(super) fn writable(&mut self, conn: ConnId) {
         let breath = self.breaths;
         let Some(connection) = self.connections.get(conn).filter(|found| found.may_write()) else { return };
-        if mem::replace(&mut connection.wrote_in, breath) != breath && !self.cork.flows {
+        if mem::replace(&mut connection.wrote_in, breath) != breath && !self.cork.in_flow {
             self.write(conn);
             return;
         }
@@ -90,26 +91,30 @@ impl Driver {
     /// A message of so many octets was sent to so many peers.
     #[inline]
     pub(super) fn gather(&mut self, receivers: usize, octets: usize) {
-        let is_copied = octets < SHARED;
-        let octets = receivers * (octets + OVERHEAD);
         if !self.cork.is_empty() {
+            let octets = receivers * (octets + OVERHEAD);
             self.cork.octets += octets;
             self.gathered += octets as u64;
             self.uncork_if_worth_it();
-        } else if is_copied {
-            self.cork.debt += octets;
+        } else if self.cork.blocked && receivers == 1 && octets < SHARED {
+            self.cork.debt = self.cork.debt.saturating_add(octets + OVERHEAD);
         }
     }
 
     /// From now on, more is likely to come at once, or not. Whoever says so sees to it that what is gathered is written soon.
     pub(crate) fn set_flow(&mut self, flows: bool) {
-        self.cork.flows = flows;
+        self.cork.in_flow = flows;
     }
 
-    /// How far the application is ahead of sockets that take nothing more, in octets that were copied, by and large. As long as
-    /// one of them takes all that there is, it is not.
+    /// How far whispers are ahead of sockets that take nothing more, in octets that were copied, by and large.
     pub(crate) fn debt(&self) -> usize {
         self.cork.debt
+    }
+
+    /// A socket took so much, which was all that there was, or all that it takes.
+    pub(super) fn note_written(&mut self, octets: usize, all: bool) {
+        self.cork.blocked = !all;
+        self.cork.debt = if all { 0 } else { self.cork.debt.saturating_sub(octets) };
     }
 
     /// It is paid, or not asked for any more.

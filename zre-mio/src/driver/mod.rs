@@ -101,7 +101,8 @@ pub struct Driver {
     cork: Cork,
     /// What went through the cork so far, in octets, by and large.
     gathered: u64,
-    /// Turns and the times between two turns, counted: in each of them, the first message to a peer is written at once.
+    /// Turns and the times between two turns, counted: in each of them, the first message to a peer is written at once, unless
+    /// the cork says that there is a flow.
     breaths: u64,
     /// Broken connections that the engine has not heard of yet.
     ended: Vec<(ConnId, IoCause)>,
@@ -424,7 +425,7 @@ impl Driver {
                 listener.close(&self.ears);
             }
             self.resolver.deregister(&self.ears.registry);
-            for link in &mut self.links {
+            for mut link in mem::take(&mut self.links) {
                 link.deregister(&self.ears.registry);
             }
             self.ears.deregister();

@@ -138,7 +138,8 @@ fn beacons_that_bring_nothing_new_do_not_wake_a_node_each_and_news_among_them_is
     let mut poll = Poll::new().unwrap();
     let mut events = Events::with_capacity(64);
     let port = crate::tests::udp_port();
-    let builder = |name| Node::builder(name).interface("lo").port(port);
+    // Ann says once that she is there: whoever comes later is found by his beacon, or not at all.
+    let builder = |name| Node::builder(name).interface("lo").port(port).interval(Duration::from_secs(3600));
     let mut ann = builder("ann").driver(poll.registry(), Token(0)).unwrap();
     let others = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     others.set_broadcast(true).unwrap();
@@ -148,14 +149,16 @@ fn beacons_that_bring_nothing_new_do_not_wake_a_node_each_and_news_among_them_is
     let naps = |driver: &Driver| driver.links[0].nap_until().is_some();
     while !naps(&ann) {
         assert!(start.is_below(crate::tests::LONG), "no nap");
-        beacon();
-        crate::tests::poll(&mut poll, &mut events, ann.timeout());
+        // Not so many that it would have to listen: each time a millisecond has passed, as a rule.
+        if poll.poll(&mut events, Some(Duration::from_millis(1))).is_ok() && events.is_empty() {
+            beacon();
+        }
         ann.turn(&events);
     }
     beacon();
     crate::tests::poll(&mut poll, &mut events, Some(Duration::ZERO));
     assert!(events.is_empty(), "{events:?}");
-    assert!(ann.timeout() <= Some(Duration::from_millis(100)), "{:?}", ann.timeout());
+    assert!(ann.timeout().is_some_and(|timeout| timeout <= Duration::from_millis(100)), "{:?}", ann.timeout());
 
     let mut ben = builder("ben").driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
     let mut met = 0;
@@ -173,6 +176,14 @@ fn beacons_that_bring_nothing_new_do_not_wake_a_node_each_and_news_among_them_is
         assert!(start.is_below(crate::tests::LONG), "ann is not woken");
         crate::tests::poll(&mut poll, &mut events, Some(crate::tests::LONG));
     }
+    ann.stop();
+    while ann.poll_event() != Some(Event::Stop) {
+        assert!(start.is_below(crate::tests::LONG), "no end");
+        crate::tests::poll(&mut poll, &mut events, Some(Duration::ZERO));
+        ann.turn(&events);
+        ben.turn(&events);
+    }
+    assert!(ann.links.is_empty(), "nothing is heard any more");
 }
 
 #[test]
@@ -180,8 +191,10 @@ fn how_far_a_caller_is_ahead_of_the_sockets() {
     let mut poll = Poll::new().unwrap();
     let mut events = Events::with_capacity(64);
     let port = crate::tests::udp_port();
+    let mut limits = zre_engine::Limits::default();
+    limits.send_queue = 256 << 20;
     let builder = |name| Node::builder(name).interface("lo").port(port);
-    let mut ann = builder("ann").driver(poll.registry(), Token(0)).unwrap();
+    let mut ann = builder("ann").limits(limits).driver(poll.registry(), Token(0)).unwrap();
     let mut ben = builder("ben").driver(poll.registry(), Token(Driver::TOKENS)).unwrap();
     let peer = ben.engine().uuid();
     let start = crate::clock::Age::default();
@@ -207,26 +220,27 @@ fn how_far_a_caller_is_ahead_of_the_sockets() {
     // Not at all, where each message goes at once.
     for _ in 0..1000 {
         ann.whisper(peer, vec![0; 1000]).unwrap();
-        assert!(ann.debt() < 2000, "{}", ann.debt());
+        assert_eq!(ann.debt(), 0);
         turn(&mut ann, Some(&mut ben));
     }
-    // Nor by what the sockets take, however much that is in one go.
+    // Nor by what the sockets take, however much that is in one go. But by all that comes after that, unless it is not
+    // copied. The system may make a socket larger that is full: then they are not behind.
     let mut sent = 0;
-    while ann.debt() < 2000 {
-        ann.whisper(peer, vec![0; 1000]).expect("the socket is full before the queue");
-        sent += 1000;
+    let (mut before, mut messages) = (0, 0);
+    while messages < 1000 {
+        ann.whisper(peer, vec![0; 1000]).expect("room");
+        ann.whisper(peer, vec![0; SHARED]).expect("room");
+        sent += 1000 + SHARED;
+        if ann.debt() == before + 1016 {
+            messages += 1;
+        } else {
+            messages = 0;
+        }
+        before = ann.debt();
         turn(&mut ann, None);
+        before = before.min(ann.debt());
     }
-    assert!(sent > 100_000, "{sent}");
-    // By all that comes after that, but for what is not copied.
-    let before = ann.debt();
-    for _ in 0..1000 {
-        ann.whisper(peer, vec![0; 1000]).unwrap();
-        ann.whisper(peer, vec![0; SHARED]).unwrap();
-        turn(&mut ann, None);
-    }
-    let debt = ann.debt() - before;
-    assert!((1_000_000..1_100_000).contains(&debt), "{debt}");
+    assert!(sent > 100_000 && ann.debt() > 1_000_000, "{sent}, {}", ann.debt());
     // Until there is room again.
     while ann.debt() > 0 {
         turn(&mut ann, Some(&mut ben));

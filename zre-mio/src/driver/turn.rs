@@ -121,27 +121,29 @@ impl Driver {
         let now = self.clock.now();
         for index in 0..self.links.len() {
             if self.links[index].is_due(now) {
-                let (datagrams, news) = self.hear(index);
-                let token = Token(self.base + LINKS + index);
-                self.links[index].note_heard(now, datagrams, news, &self.ears.registry, token);
+                self.hear(index);
             }
         }
     }
 
-    /// Hears what a link has: how many datagrams, and whether they brought anything new.
-    fn hear(&mut self, index: usize) -> (usize, bool) {
+    /// Hears what a link has.
+    fn hear(&mut self, index: usize) {
         let mut buffer = [0; DATAGRAM];
-        let mut news = false;
-        for datagrams in 0..HEAR {
-            let Some((len, from)) = self.links.get_mut(index).and_then(|link| link.receive(&mut buffer)) else {
-                return (datagrams, news);
-            };
-            let (link, data) = (self.links[index].id, &buffer[..len]);
+        let (mut datagrams, mut news) = (0, false);
+        while datagrams < HEAR
+            && let Some(link) = self.links.get_mut(index)
+            && let Some((len, from)) = link.receive(&mut buffer)
+        {
+            let (link, data) = (link.id, &buffer[..len]);
             trace!("{link:?}: {len} octets from {from}");
             self.tell(Input::Datagram { link, from, data });
             news |= self.carry_out();
+            datagrams += 1;
         }
-        (HEAR, news)
+        let (now, token) = (self.clock.now(), Token(self.base + LINKS + index));
+        if let Some(link) = self.links.get_mut(index) {
+            link.note_heard(now, datagrams, news, &self.ears.registry, token);
+        }
     }
 
     fn resolved(&mut self) {
