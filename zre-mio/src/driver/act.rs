@@ -150,7 +150,10 @@ impl Driver {
             }
             match writing {
                 Writing::Octets(_) if written < WRITE => continue,
-                Writing::Octets(_) => self.enqueue(conn),
+                Writing::Octets(_) => {
+                    self.note_written(written, true);
+                    self.enqueue(conn);
+                }
                 Writing::All(_) | Writing::Nothing => {
                     if written > 0 {
                         self.note_written(written, true);

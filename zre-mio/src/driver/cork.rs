@@ -39,7 +39,7 @@ pub(super) struct Cork {
     most_each: usize,
     /// Whoever turns the driver has seen that more is likely to come at once.
     in_flow: bool,
-    /// A socket took nothing more, and none has taken all that there was for it since. What was copied for it meanwhile.
+    /// A socket took nothing more, and none has taken what there was for it since. What was copied for it meanwhile.
     blocked: bool,
     debt: usize,
 }
@@ -111,10 +111,10 @@ impl Driver {
         self.cork.debt
     }
 
-    /// A socket took so much, which was all that there was, or all that it takes.
-    pub(super) fn note_written(&mut self, octets: usize, all: bool) {
-        self.cork.blocked = !all;
-        self.cork.debt = if all { 0 } else { self.cork.debt.saturating_sub(octets) };
+    /// A socket took so much, and may take more or not.
+    pub(super) fn note_written(&mut self, octets: usize, takes_more: bool) {
+        self.cork.blocked = !takes_more;
+        self.cork.debt = if takes_more { 0 } else { self.cork.debt.saturating_sub(octets) };
     }
 
     /// It is paid, or not asked for any more.
