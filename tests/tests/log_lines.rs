@@ -1,11 +1,13 @@
-//! What a node logs about those who break rules: readable at the default level, complete at `trace`.
+//! What a node logs: readable at the default level, complete at `trace`.
 
+use mio::{Events, Poll, Token};
 use std::{
     io,
     sync::{Arc, Mutex},
     time::Duration,
 };
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt as _};
+use zre_mio::{Driver, Event, Node};
 use zre_tests::solo::Solo;
 
 /// Where the lines of one test go.
@@ -70,4 +72,34 @@ fn rubbish_by_the_thousand_is_a_few_lines_at_the_default_level_and_all_of_it_at_
 
     let all = about(&Lines::of(LevelFilter::TRACE, rubbish));
     assert_eq!(all.len(), 2000);
+}
+
+/// Two nodes of one machine meet, on sockets.
+fn neighbours() {
+    let mut poll = Poll::new().expect("a poll");
+    let mut events = Events::with_capacity(64);
+    let at_lo = |name| Node::builder(name).endpoint("tcp://127.0.0.1:*");
+    let ann = at_lo("ann").driver(poll.registry(), Token(0)).expect("a node");
+    let place = ann.engine().endpoint().expect("a mailbox");
+    let ben = at_lo("ben").peer(place).driver(poll.registry(), Token(Driver::TOKENS)).expect("a node");
+    let (mut drivers, mut met) = ([ann, ben], 0);
+    while met < 2 {
+        poll.poll(&mut events, drivers.iter().filter_map(Driver::timeout).min()).expect("it polls");
+        for driver in &mut drivers {
+            driver.turn(&events);
+            while let Some(event) = driver.poll_event() {
+                assert!(!matches!(event, Event::Exit { .. }), "{event:?}");
+                met += usize::from(matches!(event, Event::Enter { .. }));
+            }
+        }
+    }
+}
+
+/// Each write costs both sides more than what is in it. So what belongs together goes together: greeting and READY of whoever
+/// was called, then READY and HELLO of the caller.
+#[test]
+fn neighbours_meet_with_three_writes_on_each_connection() {
+    let lines = Lines::of(LevelFilter::TRACE, neighbours);
+    let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
+    assert_eq!((count("connected from"), count("octets written")), (2, 6), "{lines:#?}");
 }

@@ -9,7 +9,7 @@ use crate::{
 use mio::Token;
 use std::{
     io::{self, IoSlice, Read},
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
 use zre_engine::{Address, ConnId, Instant, IoCause, Node};
 
@@ -115,17 +115,17 @@ impl Connection {
         }
     }
 
-    /// One that a peer opened.
-    pub(crate) fn accepted(
-        id: ConnId,
-        mut stream: Stream,
-        from: Host,
-        ears: &mut Ears,
-        token: Token,
-    ) -> io::Result<Self> {
-        stream.register(ears, token)?;
-        let remote = Some(from);
-        Ok(Self { stream: Some(stream), remote, connected: true, writable: true, ..Self::new(id, true) })
+    /// One that a peer opened. Something may have come on it already; what comes later is told by the poll once it is
+    /// [listened to](Self::listen).
+    pub(crate) fn accepted(id: ConnId, stream: Stream, from: Host) -> Self {
+        let (stream, remote) = (Some(stream), Some(from));
+        let (connected, readable, writable) = (true, true, true);
+        Self { stream, remote, connected, readable, writable, ..Self::new(id, true) }
+    }
+
+    /// Has the poll tell of it by the token.
+    pub(crate) fn listen(&mut self, ears: &mut Ears, token: Token) -> io::Result<()> {
+        self.stream.as_mut().map_or(Ok(()), |stream| stream.register(ears, token))
     }
 
     /// One that is to lead there, and to come from this address of ours: by [`connect`](Self::connect) to the first of the
@@ -211,29 +211,34 @@ impl Connection {
             (Some(Stream::Tcp(socket)), _) => socket,
             // Within the machine it stands at once.
             (Some(_), Some(to)) => {
-                self.connected = true;
+                (self.connected, self.writable) = (true, true);
                 return Attempt::Stands(to.clone());
             }
             _ => return Attempt::Waits,
         };
-        match socket.take_error() {
-            Ok(None) => {}
-            Ok(Some(error)) | Err(error) => return Attempt::Failed(error),
-        }
         let ends = socket.peer_addr().and_then(|remote| Ok((remote, socket.local_addr()?)));
         match ends {
             // TCP can connect a port to itself where nobody listens and chance chose that port for our end.
             Ok((remote, local)) if remote == local => Attempt::Failed(io::ErrorKind::ConnectionRefused.into()),
             Ok((_, local)) => match socket.set_nodelay(true) {
                 Ok(()) => {
-                    self.connected = true;
+                    (self.connected, self.writable) = (true, true);
                     Attempt::Stands(local.into())
                 }
                 Err(error) => Attempt::Failed(error),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Attempt::Waits,
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => match socket.take_error() {
+                Ok(None) => Attempt::Waits,
+                Ok(Some(error)) | Err(error) => Attempt::Failed(error),
+            },
             Err(error) => Attempt::Failed(error),
         }
+    }
+
+    /// Whether it leads to an address of this machine, as far as one can tell. There it stands at once, as a rule.
+    pub(crate) fn is_near(&self) -> bool {
+        let is_ours = |ip: IpAddr| ip.is_loopback() || self.from.is_some_and(|from| ip == from);
+        matches!(self.remote, Some(Host::At(ip)) if is_ours(ip))
     }
 
     /// Remembers what the poll told.

@@ -8,7 +8,10 @@ use crate::{
     stream::{Host, Stream},
     tcp,
 };
-use mio::{Interest, Token, net::TcpListener};
+use mio::{
+    Interest, Token,
+    net::{TcpListener, TcpStream},
+};
 use std::{io, net::Ipv4Addr};
 use zre_engine::{Address, Instant, ListenerId, ListenerKind};
 
@@ -102,13 +105,21 @@ impl Listener {
             Socket::Tcp(socket) => {
                 let (stream, from) = socket.accept()?;
                 // Both fail only where the connection has broken already.
-                let ready = stream.set_nodelay(true).and_then(|()| stream.local_addr());
+                let ready = stream.set_nodelay(true).and_then(|()| self.local(&stream));
                 let local = ready.map_err(|_| io::ErrorKind::ConnectionAborted)?;
                 let host = Host::At(from.ip());
-                Ok(Caller { stream: Stream::Tcp(stream), host, from: from.into(), local: local.into() })
+                Ok(Caller { stream: Stream::Tcp(stream), host, from: from.into(), local })
             }
             Socket::Ipc(listener) => listener.accept().map(Stream::Ipc).map(here),
             Socket::Inproc(listener) => listener.accept().map(Stream::Inproc).map(here),
+        }
+    }
+
+    /// At which address somebody has arrived: where we listen at one, there.
+    fn local(&self, stream: &TcpStream) -> io::Result<Address> {
+        match &self.at {
+            Address::Tcp(at) if !at.ip().is_unspecified() => Ok(self.at.clone()),
+            _ => stream.local_addr().map(Address::from),
         }
     }
 }

@@ -33,7 +33,8 @@ pub(crate) fn listen(at: SocketAddr) -> io::Result<TcpListener> {
 /// Begins to connect, from this address of ours where the system would take another one: peers know a node by the address
 /// that its beacons come from. Whether that was so is returned.
 pub(crate) fn connect(to: SocketAddr, from: Option<Ipv4Addr>) -> io::Result<(TcpStream, bool)> {
-    let other = |from: &Ipv4Addr| source_towards(to).is_some_and(|source| source != *from);
+    // To an address of this machine the system connects from that very address.
+    let other = |from: &Ipv4Addr| to.ip() != *from && source_towards(to).is_some_and(|source| source != *from);
     let from = from.filter(|from| to.is_ipv4() && to.ip().is_loopback() == from.is_loopback()).filter(other);
     match from.and_then(|from| connect_from(from, to).ok()) {
         Some(socket) => Ok((socket, true)),

@@ -77,7 +77,12 @@ impl Driver {
         let from = self.watch.as_ref().and_then(Watch::address);
         self.keep(Connection::outgoing(conn, &to, from));
         match to {
-            Address::Tcp(address) => self.connect_to(conn, vec![address]),
+            Address::Tcp(address) => {
+                self.connect_to(conn, vec![address]);
+                if self.connections.get(conn).is_some_and(|found| found.is_near()) {
+                    self.attempt(conn);
+                }
+            }
             Address::Name { host, port } => {
                 let token = Token(self.base + RESOLVER);
                 if let Err(error) = self.resolver.ask(&self.ears.registry, token, conn, host, port) {

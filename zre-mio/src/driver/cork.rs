@@ -74,6 +74,9 @@ impl Driver {
     /// A connection has something to write. The first time in a breath that is done at once, for somebody may wait for it;
     /// what follows waits for more. In a flow all of it does.
     pub(super) fn writable(&mut self, conn: ConnId) {
+        if self.served == Some(conn) {
+            return;
+        }
         let breath = self.breaths;
         let Some(connection) = self.connections.get(conn).filter(|found| found.may_write()) else { return };
         if mem::replace(&mut connection.wrote_in, breath) != breath && !self.cork.in_flow {

@@ -94,6 +94,8 @@ pub struct Driver {
     buffers: Buffers,
     /// Connections with something to do that the poll will not tell again: those that peers opened, and ours.
     ready: [VecDeque<ConnId>; 2],
+    /// The connection that is read. What it has to write goes after that.
+    served: Option<ConnId>,
     /// What the last turn brought that the application may answer.
     asked: Option<Asked>,
     /// Something was written since the last turn.

@@ -126,6 +126,7 @@ impl Driver {
             watch: None,
             buffers: Buffers::default(),
             ready: Default::default(),
+            served: None,
             asked: None,
             wrote: false,
             cork,

@@ -197,15 +197,20 @@ impl Driver {
         match self.engine.accept(now, listener, from.clone(), local) {
             Ok(conn) => {
                 debug!("{conn}: from {from}");
+                self.keep(Connection::accepted(conn, stream, host));
+                // Whoever is near has sent something before it is let in; once that is read, the poll need not tell of it.
+                self.serve_one(conn);
                 let token = self.token(conn);
-                match Connection::accepted(conn, stream, host, &mut self.ears, token) {
-                    Ok(connection) => self.keep(connection),
-                    Err(error) => return self.input(Input::Closed { conn, cause: cause(&error) }),
+                let Some(connection) = self.connections.get(conn) else { return };
+                if let Err(error) = connection.listen(&mut self.ears, token) {
+                    self.end(conn, cause(&error));
                 }
             }
-            Err(error) => debug!("connection from {from} turned away: {error}"),
+            Err(error) => {
+                debug!("connection from {from} turned away: {error}");
+                self.carry_out();
+            }
         }
-        self.carry_out();
     }
 
     /// Serves the connections that have something to do. Those of peers first: what came in on them should be heard
@@ -220,17 +225,26 @@ impl Driver {
                 let Some(conn) = self.ready[queue].pop_front() else { break };
                 let Some(connection) = self.connections.get(conn) else { continue };
                 connection.queued = false;
-                if connection.is_connecting() {
-                    self.attempt(conn);
-                }
-                let moved = self.read(conn) + self.write(conn);
-                self.carry_out();
-                left = left.saturating_sub(moved);
+                left = left.saturating_sub(self.serve_one(conn));
             }
         }
     }
 
-    fn attempt(&mut self, conn: ConnId) {
+    /// Reads, then writes what was there and what came of that, in one. Returns how much it was.
+    fn serve_one(&mut self, conn: ConnId) -> usize {
+        self.served = Some(conn);
+        self.carry_out();
+        if self.connections.get(conn).is_some_and(|found| found.is_connecting()) {
+            self.attempt(conn);
+        }
+        let read = self.read(conn);
+        self.served = None;
+        let moved = read + self.write(conn);
+        self.carry_out();
+        moved
+    }
+
+    pub(super) fn attempt(&mut self, conn: ConnId) {
         let token = self.token(conn);
         let Some(connection) = self.connections.get(conn).filter(|found| !found.ended) else { return };
         match connection.attempt() {
