@@ -77,7 +77,7 @@ pub fn play(contestant: Contestant, role: Role, place: &str) {
 
 fn receiver(contestant: Contestant, count: usize) -> Box<dyn Receive> {
     match contestant {
-        Contestant::Tcp => Box::new(tcp::Receiver::start()),
+        Contestant::Tcp => Box::new(tcp::Receiver::start(count)),
         Contestant::Zeromq => asynchronous::zeromq_receiver(asynchronous::one_thread()),
         Contestant::ZeromqThreads => asynchronous::zeromq_receiver(asynchronous::threads()),
         Contestant::Omq => asynchronous::omq_receiver(asynchronous::one_thread()),

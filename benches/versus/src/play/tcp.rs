@@ -7,6 +7,7 @@ use bytes::Bytes;
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    thread,
 };
 
 /// What the receiver of a stream reads at a time, and what small messages are packed into.
@@ -21,18 +22,23 @@ fn on_the_wire(size: usize) -> usize {
 
 pub struct Receiver {
     commands: Commands,
-    stream: TcpStream,
+    streams: Vec<TcpStream>,
 }
 
 impl Receiver {
-    pub fn start() -> Self {
+    /// So many receivers, once the sender has called each.
+    pub fn start(count: usize) -> Self {
         let commands = Commands::new();
         let listener = TcpListener::bind((ADDRESS, 0)).expect("a port");
-        println!("at {}", listener.local_addr().expect("it is bound"));
-        let (stream, _) = listener.accept().expect("the sender");
-        stream.set_nodelay(true).expect("an option of TCP");
+        println!("at {count}@{}", listener.local_addr().expect("it is bound"));
+        let stream = |_| {
+            let (stream, _) = listener.accept().expect("the sender");
+            stream.set_nodelay(true).expect("an option of TCP");
+            stream
+        };
+        let streams = (0..count).map(stream).collect();
         println!("met");
-        Self { commands, stream }
+        Self { commands, streams }
     }
 }
 
@@ -43,37 +49,50 @@ impl Receive for Receiver {
 
     fn echo(&mut self, count: usize) {
         let mut message = vec![0; on_the_wire(32)];
+        let stream = &mut self.streams[0];
         for _ in 0..count {
-            self.stream.read_exact(&mut message).expect("a message");
-            self.stream.write_all(&message).expect("it can be written");
+            stream.read_exact(&mut message).expect("a message");
+            stream.write_all(&message).expect("it can be written");
         }
     }
 
     fn sink(&mut self, count: usize, size: usize) {
-        let mut buffer = vec![0; READ];
-        let mut left = count * on_the_wire(size);
-        while left > 0 {
-            let room = left.min(READ);
-            let taken = self.stream.read(&mut buffer[..room]).expect("the sender is there");
-            assert!(taken > 0, "the sender has left");
-            left -= taken;
+        let take = |stream: &mut TcpStream| {
+            let mut buffer = vec![0; READ];
+            let mut left = count * on_the_wire(size);
+            while left > 0 {
+                let room = left.min(READ);
+                let taken = stream.read(&mut buffer[..room]).expect("the sender is there");
+                assert!(taken > 0, "the sender has left");
+                left -= taken;
+            }
+        };
+        match &mut self.streams[..] {
+            [one] => take(one),
+            all => thread::scope(|scope| all.iter_mut().for_each(|stream| drop(scope.spawn(|| take(stream))))),
         }
     }
 }
 
 pub struct Sender {
     commands: Commands,
-    stream: TcpStream,
+    streams: Vec<TcpStream>,
     answer: Vec<u8>,
 }
 
 impl Sender {
+    /// The place says how many receivers there are, and where: COUNT@ADDRESS.
     pub fn start(place: &str) -> Self {
         let commands = Commands::new();
-        let stream = TcpStream::connect(place).expect("the receiver");
-        stream.set_nodelay(true).expect("an option of TCP");
+        let (count, place) = place.split_once('@').expect("a place of plain TCP");
+        let stream = |_| {
+            let stream = TcpStream::connect(place).expect("the receiver");
+            stream.set_nodelay(true).expect("an option of TCP");
+            stream
+        };
+        let streams = (0..super::how_many(count)).map(stream).collect();
         println!("met");
-        Self { commands, stream, answer: vec![0; on_the_wire(32)] }
+        Self { commands, streams, answer: vec![0; on_the_wire(32)] }
     }
 }
 
@@ -83,10 +102,11 @@ impl Send for Sender {
     }
 
     fn ping(&mut self, _: &Bytes) {
-        self.stream.write_all(&self.answer).expect("it can be written");
-        self.stream.read_exact(&mut self.answer).expect("it comes back");
+        self.streams[0].write_all(&self.answer).expect("it can be written");
+        self.streams[0].read_exact(&mut self.answer).expect("it comes back");
     }
 
+    /// A block goes to each receiver in turn; there is no difference between messages to each and messages to all.
     fn stream(&mut self, message: &Bytes, count: usize) {
         let message = on_the_wire(message.len());
         // A block for each large message; small ones are packed.
@@ -94,8 +114,14 @@ impl Send for Sender {
         let mut left = count * message;
         while left > 0 {
             let some = left.min(block.len());
-            self.stream.write_all(&block[..some]).expect("it can be written");
+            for stream in &mut self.streams {
+                stream.write_all(&block[..some]).expect("it can be written");
+            }
             left -= some;
         }
+    }
+
+    fn shout(&mut self, message: &Bytes, count: usize) {
+        self.stream(message, count);
     }
 }

@@ -50,8 +50,8 @@ impl Layout {
                  x zeromq: the faster of the two"
             }
             Work::Shout => {
-                "libzmq: one way to one receiver; µs: the sender's processor time for each delivery, by shouts and by \
-                 whispers to each receiver in turn"
+                "tcp: blocks of 64 KiB to each in turn; libzmq: one way to one receiver; µs: the sender's processor time for \
+                 each delivery, by shouts and by whispers to each receiver in turn"
             }
             Work::Discovery => "each start in a process of its own",
             Work::Mesh => "ours in a few processes, others one for each node; MB: resident, in all processes",

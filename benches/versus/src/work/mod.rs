@@ -50,7 +50,7 @@ impl Work {
         match self {
             Self::Rtt | Self::OneWay => true,
             Self::Discovery | Self::Mesh => contestant.is_zre(),
-            Self::Shout => contestant.is_zre() || contestant == Contestant::Libzmq,
+            Self::Shout => contestant.is_zre() || matches!(contestant, Contestant::Tcp | Contestant::Libzmq),
             Self::Idle | Self::Peers => contestant.is_ours(),
         }
     }

@@ -6,41 +6,57 @@ use crate::{contestant::Contestant, pair::Pair, results::Results};
 const RECEIVERS: [usize; 3] = [2, 8, 32];
 
 pub fn measure(contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
-    if !contestant.is_zre() {
-        return yardstick(contestant, settings, results);
+    match contestant {
+        Contestant::Tcp => return blocks(contestant, settings, results),
+        Contestant::Libzmq => return one_way_to_one(contestant, settings, results),
+        _ => {}
     }
     for receivers in RECEIVERS {
         for (size, name) in &one_way::SIZES[..2] {
             let mut pair = Pair::start(contestant, &settings.installed, receivers)?;
             let shouts = deliver(&mut pair, "shout", receivers, *size, settings)?;
             let whispers = deliver(&mut pair, "stream", receivers, *size, settings)?;
-            let mut add = |metric, value| results.add(Work::Shout, &case(name, receivers), contestant, metric, value);
-            add("rate", shouts.rate);
-            add("sender's µs", shouts.each);
-            add("whisperer's µs", whispers.each);
-            add("shout/whisper µs", shouts.each / whispers.each);
-            add("whispered", whispers.rate);
-            add("sender's CPU", shouts.cpu[0]);
-            add("receivers' CPU", shouts.cpu[1]);
+            let case = case(name, receivers);
+            let mut also = |metric, value| results.add(Work::Shout, &case, contestant, metric, value);
+            also("whisperer's µs", whispers.each);
+            also("shout/whisper µs", shouts.each / whispers.each);
+            also("whispered", whispers.rate);
+            add(results, contestant, &case, &shouts);
         }
     }
     Ok(())
 }
 
-/// Who knows no groups sends one way to one receiver.
-fn yardstick(contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
+/// Plain TCP: as many octets to each, in blocks. It knows no messages, and so no difference between shouts and whispers.
+fn blocks(contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
+    for receivers in RECEIVERS {
+        let mut pair = Pair::start(contestant, &settings.installed, receivers)?;
+        for (size, name) in &one_way::SIZES[..2] {
+            let blocks = deliver(&mut pair, "shout", receivers, *size, settings)?;
+            add(results, contestant, &case(name, receivers), &blocks);
+        }
+    }
+    Ok(())
+}
+
+/// libzmq's ROUTER sends to one at a time: one way to one receiver is the best it has.
+fn one_way_to_one(contestant: Contestant, settings: &Settings, results: &mut Results) -> Result<(), String> {
     let mut pair = Pair::start(contestant, &settings.installed, 1)?;
     for (size, name) in &one_way::SIZES[..2] {
         let messages = deliver(&mut pair, "stream", 1, *size, settings)?;
         for receivers in RECEIVERS {
-            let mut add = |metric, value| results.add(Work::Shout, &case(name, receivers), contestant, metric, value);
-            add("rate", messages.rate);
-            add("sender's µs", messages.each);
-            add("sender's CPU", messages.cpu[0]);
-            add("receivers' CPU", messages.cpu[1]);
+            add(results, contestant, &case(name, receivers), &messages);
         }
     }
     Ok(())
+}
+
+fn add(results: &mut Results, contestant: Contestant, case: &str, deliveries: &Deliveries) {
+    let mut add = |metric, value| results.add(Work::Shout, case, contestant, metric, value);
+    add("rate", deliveries.rate);
+    add("sender's µs", deliveries.each);
+    add("sender's CPU", deliveries.cpu[0]);
+    add("receivers' CPU", deliveries.cpu[1]);
 }
 
 struct Deliveries {

@@ -7,7 +7,10 @@ use crate::{
 };
 use std::{
     mem,
-    sync::{Arc, Condvar, Mutex},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 use zre_mio::Node;
@@ -16,7 +19,9 @@ use zre_mio::Node;
 #[derive(Default)]
 struct Told {
     present: Mutex<Present>,
-    changed: Condvar,
+    /// How many peers each is to have: whoever waits for that is woken then, and not for each of them.
+    awaited: AtomicUsize,
+    whole: Condvar,
 }
 
 /// Plays until the end of the input.
@@ -34,8 +39,9 @@ pub fn play() {
             }
             Order::Await(peers) => {
                 let present = told.present.lock().expect("nobody panics");
+                told.awaited.store(peers, Ordering::Relaxed);
                 let is_not = |present: &mut Present| present.whole(peers).is_none();
-                let present = told.changed.wait_while(present, is_not).expect("nobody panics");
+                let present = told.whole.wait_while(present, is_not).expect("nobody panics");
                 println!("whole {}", present.last);
             }
             Order::Stop => {
@@ -56,8 +62,11 @@ fn start(told: &Arc<Told>) -> (Node, JoinHandle<()>) {
     let (taken, told) = (node.clone(), told.clone());
     let takes = thread::spawn(move || {
         for event in taken.events() {
-            told.present.lock().expect("nobody panics").note(number, &event);
-            told.changed.notify_one();
+            let mut present = told.present.lock().expect("nobody panics");
+            present.note(number, &event);
+            if present.whole(told.awaited.load(Ordering::Relaxed)).is_some() {
+                told.whole.notify_one();
+            }
         }
     });
     (node, takes)
