@@ -4,11 +4,11 @@ use mio::{Events, Poll, Token};
 use std::{
     io,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter, util::SubscriberInitExt as _};
 use zre_mio::{Driver, Event, Node};
-use zre_tests::solo::Solo;
+use zre_tests::{children::PATIENCE, solo::Solo};
 
 /// Where the lines of one test go.
 #[derive(Clone, Default)]
@@ -74,6 +74,11 @@ fn rubbish_by_the_thousand_is_a_few_lines_at_the_default_level_and_all_of_it_at_
     assert_eq!(all.len(), 2000);
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long something over real sockets takes is asked of a real clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 /// Two nodes of one machine meet, on sockets.
 fn neighbours() {
     let mut poll = Poll::new().expect("a poll");
@@ -83,8 +88,13 @@ fn neighbours() {
     let place = ann.engine().endpoint().expect("a mailbox");
     let ben = at_lo("ben").peer(place).driver(poll.registry(), Token(Driver::TOKENS)).expect("a node");
     let (mut drivers, mut met) = ([ann, ben], 0);
+    let start = now();
     while met < 2 {
-        poll.poll(&mut events, drivers.iter().filter_map(Driver::timeout).min()).expect("it polls");
+        assert!(now() - start < PATIENCE, "{met} of 2 have met");
+        match poll.poll(&mut events, drivers.iter().filter_map(Driver::timeout).min()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            polled => polled.expect("it polls"),
+        }
         for driver in &mut drivers {
             driver.turn(&events);
             while let Some(event) = driver.poll_event() {
@@ -99,7 +109,12 @@ fn neighbours() {
 /// was called, then READY and HELLO of the caller.
 #[test]
 fn neighbours_meet_with_three_writes_on_each_connection() {
-    let lines = Lines::of(LevelFilter::TRACE, neighbours);
-    let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
-    assert_eq!((count("connected from"), count("octets written")), (2, 6), "{lines:#?}");
+    // A connection on loopback stands at once, unless the system is busy.
+    let mut tries = (0..5).map(|_| {
+        let lines = Lines::of(LevelFilter::TRACE, neighbours);
+        let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
+        (count("connected from"), count("octets written"))
+    });
+    let found: Vec<_> = tries.by_ref().take_while(|found| *found != (2, 6)).collect();
+    assert!(found.len() < 5, "{found:?}");
 }

@@ -9,7 +9,7 @@ use crate::{
 use mio::Token;
 use std::{
     io::{self, IoSlice, Read},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
 };
 use zre_engine::{Address, ConnId, Instant, IoCause, Node};
 
@@ -116,7 +116,7 @@ impl Connection {
     }
 
     /// One that a peer opened. Something may have come on it already; what comes later is told by the poll once it is
-    /// [listened to](Self::listen).
+    /// [registered](Self::register).
     pub(crate) fn accepted(id: ConnId, stream: Stream, from: Host) -> Self {
         let (stream, remote) = (Some(stream), Some(from));
         let (connected, readable, writable) = (true, true, true);
@@ -124,7 +124,7 @@ impl Connection {
     }
 
     /// Has the poll tell of it by the token.
-    pub(crate) fn listen(&mut self, ears: &mut Ears, token: Token) -> io::Result<()> {
+    pub(crate) fn register(&mut self, ears: &mut Ears, token: Token) -> io::Result<()> {
         self.stream.as_mut().map_or(Ok(()), |stream| stream.register(ears, token))
     }
 
@@ -227,18 +227,21 @@ impl Connection {
                 }
                 Err(error) => Attempt::Failed(error),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => match socket.take_error() {
-                Ok(None) => Attempt::Waits,
-                Ok(Some(error)) | Err(error) => Attempt::Failed(error),
+            Err(error) => match socket.take_error() {
+                Ok(None) if error.kind() == io::ErrorKind::NotConnected => Attempt::Waits,
+                Ok(None) => Attempt::Failed(error),
+                Ok(Some(why)) | Err(why) => Attempt::Failed(why),
             },
-            Err(error) => Attempt::Failed(error),
         }
     }
 
-    /// Whether it leads to an address of this machine, as far as one can tell. There it stands at once, as a rule.
+    /// Whether it leads to this machine, as far as one can tell. Such a one stands at once, as a rule.
     pub(crate) fn is_near(&self) -> bool {
-        let is_ours = |ip: IpAddr| ip.is_loopback() || self.from.is_some_and(|from| ip == from);
-        matches!(self.remote, Some(Host::At(ip)) if is_ours(ip))
+        match self.remote {
+            Some(Host::At(ip)) => ip.is_loopback() || self.from.is_some_and(|from| ip == from),
+            Some(Host::This) => true,
+            None => false,
+        }
     }
 
     /// Remembers what the poll told.

@@ -77,12 +77,7 @@ impl Driver {
         let from = self.watch.as_ref().and_then(Watch::address);
         self.keep(Connection::outgoing(conn, &to, from));
         match to {
-            Address::Tcp(address) => {
-                self.connect_to(conn, vec![address]);
-                if self.connections.get(conn).is_some_and(|found| found.is_near()) {
-                    self.attempt(conn);
-                }
-            }
+            Address::Tcp(address) => self.connect_to(conn, vec![address]),
             Address::Name { host, port } => {
                 let token = Token(self.base + RESOLVER);
                 if let Err(error) = self.resolver.ask(&self.ears.registry, token, conn, host, port) {
@@ -98,6 +93,9 @@ impl Driver {
                 let stream = inproc::connect(&name).map(Stream::Inproc);
                 self.connect_here(conn, stream, Address::Inproc(name));
             }
+        }
+        if self.connections.get(conn).is_some_and(|found| found.is_near()) {
+            self.attempt(conn);
         }
     }
 

@@ -57,8 +57,8 @@ impl Driver {
         // Beacons first: that a peer leaves is told by its last beacon, before it closes its connections.
         self.hear_in_turn();
         self.resolved();
-        self.let_in();
-        self.serve();
+        let left = self.let_in();
+        self.serve(left);
         self.tick();
         self.bury();
         self.buffers.end_turn();
@@ -162,17 +162,19 @@ impl Driver {
         }
     }
 
-    fn let_in(&mut self) {
+    /// Lets in who waits for it. Returns how much may still be brought and taken in this turn.
+    fn let_in(&mut self) -> usize {
         let now = self.clock.now();
+        let mut left = ALL;
         for index in 0..self.listeners.len() {
             for _ in 0..ACCEPT {
                 let Some(listener) = self.listeners.get_mut(index) else { break };
-                if !listener.readable || listener.retry_at.is_some_and(|at| at > now) {
+                if left == 0 || !listener.readable || listener.retry_at.is_some_and(|at| at > now) {
                     break;
                 }
                 let id = listener.id;
                 match listener.accept() {
-                    Ok(caller) => self.welcome(id, caller),
+                    Ok(caller) => left = left.saturating_sub(self.welcome(id, caller)),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         listener.readable = false;
                         if listener.retry_at.take().is_some() {
@@ -189,34 +191,38 @@ impl Driver {
                 }
             }
         }
+        left
     }
 
-    fn welcome(&mut self, listener: ListenerId, caller: Caller) {
+    /// Lets somebody in. Returns how much that brought and took.
+    fn welcome(&mut self, listener: ListenerId, caller: Caller) -> usize {
         let Caller { stream, host, from, local } = caller;
         let now = self.clock.now();
         match self.engine.accept(now, listener, from.clone(), local) {
             Ok(conn) => {
                 debug!("{conn}: from {from}");
                 self.keep(Connection::accepted(conn, stream, host));
-                // Whoever is near has sent something before it is let in; once that is read, the poll need not tell of it.
-                self.serve_one(conn);
+                // Whoever is near has sent something before it is let in. What was read by then the poll does not tell of.
+                let moved = self.serve_one(conn);
                 let token = self.token(conn);
-                let Some(connection) = self.connections.get(conn) else { return };
-                if let Err(error) = connection.listen(&mut self.ears, token) {
+                if let Some(connection) = self.connections.get(conn).filter(|found| !found.ended)
+                    && let Err(error) = connection.register(&mut self.ears, token)
+                {
                     self.end(conn, cause(&error));
                 }
+                moved
             }
             Err(error) => {
                 debug!("connection from {from} turned away: {error}");
                 self.carry_out();
+                0
             }
         }
     }
 
     /// Serves the connections that have something to do. Those of peers first: what came in on them should be heard
     /// before it is heard that our own has broken.
-    fn serve(&mut self) {
-        let mut left = ALL;
+    fn serve(&mut self, mut left: usize) {
         for queue in 0..self.ready.len() {
             for _ in 0..self.ready[queue].len() {
                 if left == 0 {
@@ -236,6 +242,7 @@ impl Driver {
         self.carry_out();
         if self.connections.get(conn).is_some_and(|found| found.is_connecting()) {
             self.attempt(conn);
+            self.carry_out();
         }
         let read = self.read(conn);
         self.served = None;
@@ -251,7 +258,8 @@ impl Driver {
             Attempt::Waits => {}
             Attempt::Stands(local) => {
                 debug!("{conn}: connected from {local}");
-                self.input(Input::Connected { conn, local });
+                // Whoever carries out goes on with what comes of it: of many that stand at once, none waits in another's call.
+                self.tell(Input::Connected { conn, local });
             }
             Attempt::Failed(error) => match connection.connect_next(error, &mut self.ears, token) {
                 Ok(()) => self.tell_where(conn),

@@ -4,7 +4,7 @@
 //!
 //! | to one who receives, or several | it answers |
 //! |---|---|
-//! | (at its start) | `at PLACE`, where a sender finds it (of ZRE: how many it has to find); `met` once the sender is there |
+//! | (at its start) | `at PLACE`, where a sender finds it (of ZRE: how many it has to find; of plain TCP: COUNT@ADDRESS); `met` once the sender is there |
 //! | `echo COUNT` | `ready`; sends so many messages back to whom they come from; `done` |
 //! | `sink COUNT SIZE` | `ready`; takes so many messages at each receiver; `done NANOSECONDS`: when the last one came |
 //!
