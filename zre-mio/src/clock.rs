@@ -53,6 +53,11 @@ pub(crate) fn after(duration: Duration) -> Option<StdInstant> {
     read().checked_add(duration)
 }
 
+/// How long it is until then; nothing where that is over.
+pub(crate) fn until(at: StdInstant) -> Duration {
+    at.saturating_duration_since(read())
+}
+
 #[cfg(test)]
 pub(crate) fn is_ahead(at: StdInstant) -> bool {
     at > read()

@@ -24,7 +24,8 @@ const DRIVER: Token = Token(1);
 ///
 /// Clones are handles of the same node, for any thread; they share one queue of events, so that each event goes to one
 /// caller. The node runs on a thread of its own, but sending happens on the caller's thread as far as the sockets take
-/// it at once. While a program sends many small messages without a pause they are gathered into large writes, for no
+/// it at once, and a thread that has sent something before each of its last waits in `recv` reads what comes by itself, so that
+/// no other is woken in between. While a program sends many small messages without a pause they are gathered into large writes, for no
 /// longer than about a millisecond; and where it is far ahead of the sockets, a caller of `whisper` rests now and then, for no
 /// longer than that. Dropping the last handle stops the node politely, which takes no more than the linger and 100 ms.
 ///
@@ -76,16 +77,16 @@ impl Node {
         let driver = settings.driver(poll.registry(), DRIVER)?;
         let (uuid, name) = (driver.engine().uuid(), driver.engine().name().to_owned());
         let inbox = Inbox::new().map_err(StartError::machine("a descriptor to watch"))?;
-        let shared = Arc::new(Shared::new(driver, inbox, waker, room));
+        let shared = Arc::new(Shared::new(driver, inbox, poll, waker, room));
         let running = shared.clone();
         thread::Builder::new()
             .name("zre-node".into())
-            .spawn(move || running.run(poll))
+            .spawn(move || running.run())
             .map_err(StartError::machine("a thread"))?;
         Ok(Self { handle: Arc::new(Handle { shared, uuid, name, linger }) })
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
 

@@ -1,24 +1,22 @@
 //! What the handles of a node and its thread share.
 
+mod wheel;
+
 use crate::{
     Driver,
     clock::after,
     error::RecvError,
-    flow::Flow,
     inbox::{Inbox, Taken, Wait},
-    log::{debug, warn},
+    log::warn,
 };
-use mio::{Events, Poll, Waker};
+use mio::{Poll, Waker};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     collections::BTreeSet,
-    io, mem,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
+use wheel::{Wheel, Wishes};
 use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
 
 /// Octets that may be taken before the engine is told, while it makes peers wait.
@@ -44,13 +42,17 @@ const LEAD: usize = 512 << 10;
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
 const BATCH: usize = 256;
 
-/// One lock around the driver; whoever holds it drives. The thread holds it for a turn, a caller for a call, which
+/// One lock around the driver; whoever holds it does something with it. Whoever has the [`wheel`](mod@wheel), the thread as a
+/// rule, holds it for a turn; a caller for a call, which
 /// writes to the sockets by itself and wakes the thread only where the thread would otherwise be late.
 ///
 /// A caller that sends in a tight loop does not shut the thread out: while that waits, the lock is handed over to whoever
 /// has waited longest.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// Whoever polls has it; it is taken before the state.
+    wheel: Mutex<Wheel>,
+    wishes: Wishes,
     state: Mutex<State>,
     /// Something changed for those who wait to send.
     room: Condvar,
@@ -69,13 +71,20 @@ pub(crate) struct Shared {
     /// The thread waits for the lock.
     wanted: AtomicBool,
     waker: Waker,
+    /// The thread has left the wheel, and waits here.
+    parking: Condvar,
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) driver: Driver,
-    /// The thread polls, or is about to: until when.
+    /// Whoever has the wheel polls, or is about to; or nobody has it, for a moment: until when.
     asleep: Option<Sleep>,
+    /// The thread has left the wheel.
+    parked: bool,
+    /// An application drives; and how often one did.
+    driving: bool,
+    driven: u64,
     /// Peers that a `try_` call found full: ROOM is for the application.
     asked: BTreeSet<PeerId>,
     /// Callers that rest: they are ahead of the sockets.
@@ -97,6 +106,8 @@ struct Sleep {
     until: Option<Instant>,
     /// For a moment only, in which nothing is so urgent that it has to be woken.
     short: bool,
+    /// It is the thread, away from the wheel.
+    parked: bool,
 }
 
 impl Sleep {
@@ -114,10 +125,13 @@ impl Sleep {
 
 impl Shared {
     /// The engine has room for so many octets of events.
-    pub(crate) fn new(driver: Driver, inbox: Inbox, waker: Waker, room: usize) -> Self {
+    pub(crate) fn new(driver: Driver, inbox: Inbox, poll: Poll, waker: Waker, room: usize) -> Self {
         let state = State {
             driver,
             asleep: None,
+            parked: false,
+            driving: false,
+            driven: 0,
             asked: BTreeSet::new(),
             resting_callers: 0,
             senders: 0,
@@ -127,6 +141,8 @@ impl Shared {
             heard: false,
         };
         Self {
+            wheel: Mutex::new(Wheel::new(poll)),
+            wishes: Wishes::default(),
             state: Mutex::new(state),
             room: Condvar::new(),
             over: Condvar::new(),
@@ -138,6 +154,7 @@ impl Shared {
             ahead: AHEAD.min(room / SLICED / 4 * 3),
             wanted: AtomicBool::new(false),
             waker,
+            parking: Condvar::new(),
         }
     }
 
@@ -157,6 +174,7 @@ impl Shared {
 
     /// Sends, waiting for room where there is none.
     pub(crate) fn send<R>(&self, mut attempt: impl FnMut(&mut Driver) -> Result<R, SendError>) -> Result<R, SendError> {
+        self.wishes.note_sent();
         let mut state = self.state.lock();
         loop {
             let result = attempt(&mut state.driver);
@@ -203,6 +221,7 @@ impl Shared {
         &self,
         attempt: impl FnOnce(&mut Driver) -> Result<R, SendError>,
     ) -> Result<R, SendError> {
+        self.wishes.note_sent();
         let mut state = self.state.lock();
         let result = attempt(&mut state.driver);
         if let Err(SendError::Full { peer }) = result {
@@ -220,6 +239,14 @@ impl Shared {
     }
 
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
+        if !matches!(wait, Wait::Not) && self.inbox.is_empty() {
+            if self.wishes.to_drive() {
+                self.drive(wait);
+            }
+            if self.wishes.has_wheel() && self.inbox.is_empty() {
+                self.give_wheel_back();
+            }
+        }
         let Some(Taken { event, last, octets: taken }) = self.inbox.take(wait)? else { return Ok(None) };
         if taken >= self.ahead / 4 && self.resting.load(Ordering::SeqCst) {
             self.rested.notify_one();
@@ -261,8 +288,9 @@ impl Shared {
         let driver = &state.driver;
         if state.asleep.is_some_and(|sleep| driver.is_stopped() || sleep.is_late_for(|| driver.due())) {
             // Once is enough until it has woken.
-            state.asleep = None;
-            if let Err(error) = self.waker.wake() {
+            if state.asleep.take().is_some_and(|sleep| sleep.parked) {
+                self.parking.notify_one();
+            } else if let Err(error) = self.waker.wake() {
                 warn!("the node's thread cannot be woken: {error}");
             }
         }
@@ -342,53 +370,12 @@ impl Shared {
         }
     }
 
-    /// The life of the node's thread.
-    pub(crate) fn run(self: &Arc<Self>, mut poll: Poll) {
-        // However it ends, nobody waits for it in vain.
-        let _end = End(self);
-        let mut events = Events::with_capacity(256);
-        let mut state = self.state.lock();
-        let mut flow = Flow::default();
-        while !state.driver.is_stopped() {
-            let heard = mem::take(&mut state.heard);
-            let short = flow.goes_on(state.driver.now(), state.driver.gathered(), heard);
-            state.driver.set_flow(short);
-            state.asleep = Some(Sleep { until: state.driver.due(), short });
-            let timeout = state.driver.timeout();
-            let timeout = if short { Some(timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE))) } else { timeout };
-            let polled = MutexGuard::unlocked(&mut state, || {
-                let polled = poll.poll(&mut events, timeout);
-                self.wanted.store(true, Ordering::Relaxed);
-                polled
-            });
-            self.wanted.store(false, Ordering::Relaxed);
-            state.driver.set_flow(false);
-            state.asleep = None;
-            if let Err(error) = polled
-                && error.kind() != io::ErrorKind::Interrupted
-            {
-                warn!("the node cannot go on: its poll failed: {error}");
-                return;
-            }
-            self.tell_taken(&mut state.driver);
-            // Whoever sends does it while the thread sleeps: what it finds has waited.
-            state.driver.flush();
-            if state.driver.turn_for_others(&events) && state.resting_callers > 0 {
-                self.room.notify_all();
-            }
-            self.hand_over(&mut state);
-            self.rest(&mut state);
-        }
-        drop(state);
-        debug!("the node's thread ends");
-    }
-
     /// Lets an application that lags catch up.
     fn rest(&self, state: &mut MutexGuard<'_, State>) {
         if state.driver.engine().events_waiting() <= self.ahead {
             return;
         }
-        state.asleep = Some(Sleep { until: None, short: true });
+        state.asleep = Some(Sleep { until: None, short: true, parked: false });
         self.resting.store(true, Ordering::SeqCst);
         if self.inbox.taken() < self.ahead / 4 {
             self.rested.wait_for(state, PATIENCE);
@@ -406,7 +393,7 @@ fn set(flag: &AtomicBool, value: bool) {
 }
 
 /// Marks the end of the thread, also where that is a panic.
-struct End<'a>(&'a Arc<Shared>);
+struct End<'a>(&'a Shared);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {

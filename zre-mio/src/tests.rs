@@ -27,7 +27,7 @@ pub(crate) fn poll(poll: &mut Poll, events: &mut Events, timeout: Option<Duratio
     }
 }
 
-fn pair() -> (Node, Node) {
+pub(crate) fn pair() -> (Node, Node) {
     let port = udp_port();
     let start = |name| Node::builder(name).header("of", name).interface("lo").port(port).start().unwrap();
     let (ann, ben) = (start("ann"), start("ben"));
@@ -36,7 +36,7 @@ fn pair() -> (Node, Node) {
     (ann, ben)
 }
 
-fn next(node: &Node) -> Event {
+pub(crate) fn next(node: &Node) -> Event {
     node.recv_timeout(LONG).unwrap().expect("an event in time")
 }
 

@@ -1,0 +1,319 @@
+//! Who drives a node: its thread, or for a while a thread of the application that waits for events anyway.
+//!
+//! Where one side asks and the other answers, each message that comes would wake two threads, one after the other: the
+//! node's, which reads it, and the application's, which waits for it. So an application that has sent something before each of
+//! its last waits drives the node itself while it waits. The node's thread is parked then. Each [`PATIENCE`] it looks whether
+//! somebody still drives, and takes the wheel back where nobody does.
+
+use super::{End, PATIENCE, Shared, Sleep, State, set};
+use crate::{
+    clock::{after, until},
+    flow::Flow,
+    inbox::Wait,
+    log::{debug, warn},
+};
+use mio::{Events, Poll};
+use parking_lot::MutexGuard;
+use std::{
+    io, mem,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
+};
+
+/// So often in a row must an application have sent something before it waited for an event. Then it drives.
+const EXCHANGES: u32 = 8;
+/// How long it drives without an event: for those who are slower, to wake two threads is no matter.
+const LONGEST: Duration = Duration::from_millis(5);
+
+/// What it takes to drive.
+#[derive(Debug)]
+pub(super) struct Wheel {
+    poll: Poll,
+    events: Events,
+    flow: Flow,
+}
+
+impl Wheel {
+    pub(super) fn new(poll: Poll) -> Self {
+        Self { poll, events: Events::with_capacity(256), flow: Flow::default() }
+    }
+}
+
+/// What tells whether an application should drive.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// It has sent something since it last waited for an event; and how often in a row that was so.
+    sent: AtomicBool,
+    exchanges: AtomicU32,
+    /// It wants the wheel, or has it: until the thread has taken it back.
+    wheel: AtomicBool,
+}
+
+impl Wishes {
+    pub(super) fn note_sent(&self) {
+        set(&self.sent, true);
+    }
+
+    /// An application is about to wait. Whether it should drive.
+    pub(super) fn to_drive(&self) -> bool {
+        // Threads that do this at once may miscount: it is a guess in any case.
+        let exchanges = if self.sent.load(Ordering::Relaxed) { self.exchanges.load(Ordering::Relaxed) + 1 } else { 0 };
+        self.sent.store(false, Ordering::Relaxed);
+        self.exchanges.store(exchanges.min(EXCHANGES), Ordering::Relaxed);
+        exchanges > EXCHANGES
+    }
+
+    pub(super) fn has_wheel(&self) -> bool {
+        self.wheel.load(Ordering::SeqCst)
+    }
+
+    fn forget(&self) {
+        self.exchanges.store(0, Ordering::Relaxed);
+        self.wheel.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Shared {
+    /// The life of the node's thread.
+    pub(crate) fn run(&self) {
+        // However it ends, nobody waits for it in vain.
+        let _end = End(self);
+        let mut wheel = self.wheel.lock();
+        let mut state = self.state.lock();
+        while !state.driver.is_stopped() {
+            if let Err(error) = self.turn(&mut state, &mut wheel, None) {
+                warn!("the node cannot go on: its poll failed: {error}");
+                // `End` takes it.
+                drop(state);
+                return;
+            }
+            self.rest(&mut state);
+            if self.wishes.has_wheel() {
+                drop(wheel);
+                self.park(&mut state);
+                // The wheel comes first: somebody may have it again.
+                drop(state);
+                wheel = self.wheel.lock();
+                state = self.state.lock();
+            }
+        }
+        drop(state);
+        debug!("the node's thread ends");
+    }
+
+    /// Waits until nobody else drives any more.
+    fn park(&self, state: &mut MutexGuard<'_, State>) {
+        state.parked = true;
+        loop {
+            let driven = state.driven;
+            if !state.driving {
+                state.asleep = Some(parked(state));
+            }
+            let called = !self.parking.wait_for(state, PATIENCE).timed_out();
+            let is_driven = state.driving || (!called && state.driven != driven);
+            if !is_driven || state.driver.is_stopped() {
+                break;
+            }
+        }
+        state.parked = false;
+        if !state.driving {
+            state.asleep = None;
+        }
+        self.wishes.forget();
+    }
+
+    /// Drives until there is an event, or has come none for a while, or the wait is over.
+    pub(super) fn drive(&self, wait: Wait) {
+        let longest = after(LONGEST);
+        let end = match wait {
+            Wait::Until(at) => longest.map(|longest| longest.min(at)),
+            _ => longest,
+        };
+        let left = || end.map_or(Duration::ZERO, until);
+        // For less it is not worth while.
+        if left() < PATIENCE {
+            return;
+        }
+        let Some(mut wheel) = self.wheel.try_lock().or_else(|| {
+            if self.state.lock().driving {
+                return None;
+            }
+            self.wishes.wheel.store(true, Ordering::SeqCst);
+            self.waker.wake().ok()?;
+            self.wheel.try_lock_for(PATIENCE)
+        }) else {
+            self.wishes.forget();
+            return;
+        };
+        let mut state = self.state.lock();
+        state.driving = true;
+        while self.inbox.is_empty() && !state.driver.is_stopped() && !state.over {
+            let left = left();
+            // Whatever is wrong with the poll, the thread will find it as well, and say so.
+            if left.is_zero() || self.turn(&mut state, &mut wheel, Some(left)).is_err() {
+                break;
+            }
+        }
+        state.driving = false;
+        state.driven += 1;
+        state.asleep = state.parked.then(|| parked(&state));
+        if state.driver.is_stopped() {
+            self.parking.notify_one();
+        }
+    }
+
+    /// An application that could drive waits in another way.
+    #[cold]
+    pub(super) fn give_wheel_back(&self) {
+        let state = self.state.lock();
+        if state.parked && !state.driving {
+            self.parking.notify_one();
+        }
+    }
+
+    /// Waits until something is to be done, for so long at most, and does it.
+    fn turn(&self, state: &mut MutexGuard<'_, State>, wheel: &mut Wheel, limit: Option<Duration>) -> io::Result<()> {
+        let heard = mem::take(&mut state.heard);
+        let short = wheel.flow.goes_on(state.driver.now(), state.driver.gathered(), heard);
+        state.driver.set_flow(short);
+        state.asleep = Some(Sleep { until: state.driver.due(), short, parked: false });
+        let timeout = [state.driver.timeout(), short.then_some(PATIENCE), limit].into_iter().flatten().min();
+        let polled = MutexGuard::unlocked(state, || {
+            let polled = wheel.poll.poll(&mut wheel.events, timeout);
+            self.wanted.store(true, Ordering::Relaxed);
+            polled
+        });
+        self.wanted.store(false, Ordering::Relaxed);
+        state.driver.set_flow(false);
+        state.asleep = None;
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        self.tell_taken(&mut state.driver);
+        // Whoever sends does it while nobody holds the state: what is found has waited.
+        state.driver.flush();
+        if state.driver.turn_for_others(&wheel.events) && state.resting_callers > 0 {
+            self.room.notify_all();
+        }
+        self.hand_over(state);
+        Ok(())
+    }
+}
+
+/// Whatever is due before the thread looks again, it is to be called for.
+fn parked(state: &State) -> Sleep {
+    Sleep { until: Some(state.driver.now() + PATIENCE), short: false, parked: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Event, Node,
+        clock::Age,
+        tests::{LONG, next, pair},
+    };
+    use std::{thread, time::Duration};
+
+    /// Answers every message that is not "quiet", until its peer leaves.
+    fn echo(node: &Node) -> thread::JoinHandle<()> {
+        let node = node.clone();
+        thread::spawn(move || {
+            for event in node.events() {
+                match event {
+                    Event::Whisper { peer, content, .. } if content.text() != "quiet" => {
+                        node.whisper(peer, content).unwrap()
+                    }
+                    Event::Exit { .. } => break,
+                    _ => {}
+                }
+            }
+        })
+    }
+
+    /// So many messages of which each is answered, so many of them at a time.
+    fn talk(ann: &Node, ben: &Node, count: usize, at_a_time: usize) {
+        for _ in 0..count {
+            (0..at_a_time).for_each(|_| ann.whisper(ben.uuid(), "hello").unwrap());
+            (0..at_a_time).for_each(|_| assert!(matches!(next(ann), Event::Whisper { .. })));
+        }
+    }
+
+    fn driven(node: &Node) -> u64 {
+        node.shared().state.lock().driven
+    }
+
+    #[test]
+    fn who_asks_and_waits_drives_and_the_thread_goes_on_where_nobody_does() {
+        let (ann, ben) = pair();
+        let answers = echo(&ben);
+        assert_eq!((driven(&ann), driven(&ben)), (0, 0));
+        let start = Age::default();
+        // On a busy machine it may take a few attempts.
+        while driven(&ann) == 0 || driven(&ben) == 0 {
+            assert!(start.is_below(LONG), "{} and {}", driven(&ann), driven(&ben));
+            talk(&ann, &ben, 30, 1);
+        }
+        // Nobody waits for events of ann's now. What comes is read all the same.
+        ben.join("tea").unwrap();
+        let start = Age::default();
+        while ann.peers_by_group("tea").is_empty() {
+            assert!(start.is_below(LONG), "the thread does not go on");
+            thread::yield_now();
+        }
+        assert!(matches!(next(&ann), Event::Join { .. }));
+        talk(&ann, &ben, 300, 1);
+        ann.stop();
+        answers.join().unwrap();
+    }
+
+    #[test]
+    fn several_messages_at_a_time_come_as_well() {
+        let (ann, ben) = pair();
+        let answers = echo(&ben);
+        talk(&ann, &ben, 20, 1);
+        talk(&ann, &ben, 100, 3);
+        talk(&ann, &ben, 20, 1);
+        ann.stop();
+        answers.join().unwrap();
+    }
+
+    #[test]
+    fn a_wait_has_its_limit_for_those_who_drive() {
+        const LIMIT: Duration = Duration::from_millis(50);
+        let (ann, ben) = pair();
+        let answers = echo(&ben);
+        let (all, mut before) = (Age::default(), driven(&ann));
+        while driven(&ann) == before {
+            assert!(all.is_below(LONG), "it never drives");
+            talk(&ann, &ben, 30, 1);
+            before = driven(&ann);
+            ann.whisper(ben.uuid(), "quiet").unwrap();
+            let start = Age::default();
+            assert_eq!(ann.recv_timeout(LIMIT), Ok(None));
+            assert!(!start.is_below(LIMIT));
+        }
+        // No time to wait: nothing to drive for.
+        talk(&ann, &ben, 30, 1);
+        let before = driven(&ann);
+        ann.whisper(ben.uuid(), "quiet").unwrap();
+        assert_eq!(ann.recv_timeout(Duration::ZERO), Ok(None));
+        assert_eq!(driven(&ann), before);
+        ann.stop();
+        answers.join().unwrap();
+    }
+
+    #[test]
+    fn several_threads_ask_and_wait_at_once() {
+        const EACH: usize = 500;
+        let (ann, ben) = pair();
+        let answers = echo(&ben);
+        thread::scope(|scope| {
+            // Each takes an answer for each that it asked, whoever asked for that.
+            (0..3).for_each(|_| drop(scope.spawn(|| talk(&ann, &ben, EACH, 1))));
+        });
+        assert_eq!(ann.try_recv(), Ok(None));
+        ann.stop();
+        answers.join().unwrap();
+    }
+}
