@@ -173,6 +173,24 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_let_in_has_arrived_at_one_address() {
+        for place in ["tcp://0.0.0.0:*", "tcp://127.0.0.1:*"] {
+            let listener = open(place).unwrap();
+            let Address::Tcp(at) = listener.at else { panic!("{}", listener.at) };
+            let called = (Ipv4Addr::LOCALHOST, at.port()).into();
+            let caller = std::net::TcpStream::connect(called).unwrap();
+            let arrived = loop {
+                match listener.accept() {
+                    Ok(arrived) => break arrived,
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+                }
+            };
+            assert_eq!(arrived.local, Address::Tcp(called), "{place}");
+            assert_eq!(arrived.from, caller.local_addr().unwrap().into());
+        }
+    }
+
+    #[test]
     fn a_place_that_cannot_be_had_is_said_so() {
         for (text, words) in [
             ("tcp://192.0.2.1:*", "no address of this machine"),

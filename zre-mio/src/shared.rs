@@ -42,9 +42,9 @@ const LEAD: usize = 512 << 10;
 /// How many events go to the inbox at a time: it keeps them packed, and they are large until then.
 const BATCH: usize = 256;
 
-/// One lock around the driver; whoever holds it does something with it. Whoever has the [`wheel`](mod@wheel), the thread as a
-/// rule, holds it for a turn; a caller for a call, which
-/// writes to the sockets by itself and wakes the thread only where the thread would otherwise be late.
+/// One lock around the driver; whoever holds it drives. The thread holds it for a turn, a caller for a call, which
+/// writes to the sockets by itself and wakes the thread only where the thread would otherwise be late. While a caller waits for
+/// an event, its turns may take the place of the thread's: see [`wheel`].
 ///
 /// A caller that sends in a tight loop does not shut the thread out: while that waits, the lock is handed over to whoever
 /// has waited longest.
