@@ -25,6 +25,8 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 struct Queue {
     events: EventQueue,
+    /// How many wait for one.
+    waiting: usize,
     /// Nothing more comes.
     ended: bool,
 }
@@ -97,6 +99,11 @@ impl Inbox {
         true
     }
 
+    /// Whether somebody waits for an event.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.queue.lock().waiting > 0
+    }
+
     /// Whether no event waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.lock().events.is_empty()
@@ -142,14 +149,18 @@ impl Inbox {
             if queue.ended {
                 return Err(RecvError::Stopped);
             }
-            match wait {
-                Wait::Not => return Ok(None),
-                Wait::Forever => self.arrived.wait(&mut queue),
-                Wait::Until(at) => {
-                    if self.arrived.wait_until(&mut queue, at).timed_out() && queue.events.is_empty() && !queue.ended {
-                        return Ok(None);
-                    }
+            queue.waiting += 1;
+            let in_time = match wait {
+                Wait::Not => false,
+                Wait::Forever => {
+                    self.arrived.wait(&mut queue);
+                    true
                 }
+                Wait::Until(at) => !self.arrived.wait_until(&mut queue, at).timed_out(),
+            };
+            queue.waiting -= 1;
+            if !in_time && queue.events.is_empty() && !queue.ended {
+                return Ok(None);
             }
         }
     }

@@ -68,7 +68,7 @@ pub(crate) struct Shared {
     rested: Condvar,
     /// How far the thread goes ahead.
     ahead: usize,
-    /// The thread waits for the lock.
+    /// Whoever polls waits for the lock.
     wanted: AtomicBool,
     waker: Waker,
     /// The thread has left the wheel, and waits here.
@@ -185,6 +185,7 @@ impl Shared {
                 Err(SendError::Full { .. }) if stirred => {}
                 Err(SendError::Full { .. }) => {
                     state.senders += 1;
+                    self.call_parked(&state);
                     self.room.wait(&mut state);
                     state.senders -= 1;
                 }
@@ -212,6 +213,7 @@ impl Shared {
     fn rest_from_sending(&self, state: &mut MutexGuard<'_, State>) {
         state.driver.forget_debt();
         state.resting_callers += 1;
+        self.call_parked(state);
         self.room.wait_for(state, PATIENCE);
         state.resting_callers -= 1;
     }
@@ -239,14 +241,32 @@ impl Shared {
     }
 
     pub(crate) fn take(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
-        if !matches!(wait, Wait::Not) && self.inbox.is_empty() {
-            if self.wishes.to_drive() {
-                self.drive(wait);
-            }
-            if self.wishes.has_wheel() && self.inbox.is_empty() {
-                self.give_wheel_back();
+        match self.take_now()? {
+            None if !matches!(wait, Wait::Not) => self.take_later(wait),
+            taken => Ok(taken),
+        }
+    }
+
+    /// The next event, for which there is something to wait.
+    fn take_later(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
+        if self.wishes.to_drive() && !self.inbox.is_awaited() {
+            self.drive(wait);
+            // Unless somebody else was faster.
+            if let taken @ Some(_) = self.take_now()? {
+                return Ok(taken);
             }
         }
+        if self.wishes.is_wheel_wanted() {
+            self.give_wheel_back();
+        }
+        self.take_from_inbox(wait)
+    }
+
+    fn take_now(&self) -> Result<Option<Event>, RecvError> {
+        self.take_from_inbox(Wait::Not)
+    }
+
+    fn take_from_inbox(&self, wait: Wait) -> Result<Option<Event>, RecvError> {
         let Some(Taken { event, last, octets: taken }) = self.inbox.take(wait)? else { return Ok(None) };
         if taken >= self.ahead / 4 && self.resting.load(Ordering::SeqCst) {
             self.rested.notify_one();
@@ -291,7 +311,7 @@ impl Shared {
             if state.asleep.take().is_some_and(|sleep| sleep.parked) {
                 self.parking.notify_one();
             } else if let Err(error) = self.waker.wake() {
-                warn!("the node's thread cannot be woken: {error}");
+                warn!("whoever drives the node cannot be woken: {error}");
             }
         }
         stirred

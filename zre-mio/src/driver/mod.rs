@@ -197,6 +197,12 @@ impl Driver {
         now
     }
 
+    /// The time that it is.
+    pub(crate) fn read_clock(&self) -> Instant {
+        self.clock.forget();
+        self.now()
+    }
+
     /// How many octets were gathered so far, by and large.
     pub(crate) fn gathered(&self) -> u64 {
         self.gathered

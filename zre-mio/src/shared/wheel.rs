@@ -1,11 +1,11 @@
 //! Who drives a node: its thread, or for a while a thread of the application that waits for events anyway.
 //!
 //! Where one side asks and the other answers, each message that comes would wake two threads, one after the other: the
-//! node's, which reads it, and the application's, which waits for it. So an application that has sent something before each of
-//! its last waits drives the node itself while it waits. The node's thread is parked then. Each [`PATIENCE`] it looks whether
-//! somebody still drives, and takes the wheel back where nobody does.
+//! node's, which reads it, and the application's, which waits for it. So a thread of the application that has sent something
+//! before each of its last waits drives the node itself while it waits. The node's own thread is parked then. Each [`PATIENCE`] it
+//! looks whether somebody still drives, and takes the wheel back where nobody does.
 
-use super::{End, PATIENCE, Shared, Sleep, State, set};
+use super::{End, PATIENCE, Shared, Sleep, State};
 use crate::{
     clock::{after, until},
     flow::Flow,
@@ -16,14 +16,19 @@ use mio::{Events, Poll};
 use parking_lot::MutexGuard;
 use std::{
     io, mem,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::Duration,
 };
 
-/// So often in a row must an application have sent something before it waited for an event. Then it drives.
-const EXCHANGES: u32 = 8;
+/// So often in a row must a thread have sent something before it waited for an event. The next time it drives.
+const EXCHANGES: usize = 8;
 /// How long it drives without an event: for those who are slower, to wake two threads is no matter.
-const LONGEST: Duration = Duration::from_millis(5);
+const LONGEST: Duration = Duration::from_millis(2);
+
+thread_local! {
+    /// Its address is the number of a thread.
+    static THREAD: u8 = const { 0 };
+}
 
 /// What it takes to drive.
 #[derive(Debug)]
@@ -39,38 +44,39 @@ impl Wheel {
     }
 }
 
-/// What tells whether an application should drive.
+/// What tells whether an application should drive. Where several of its threads talk at once this may miscount, and is then only
+/// a bad guess.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
-    /// It has sent something since it last waited for an event; and how often in a row that was so.
-    sent: AtomicBool,
-    exchanges: AtomicU32,
-    /// It wants the wheel, or has it: until the thread has taken it back.
+    /// The thread that has sent something since one last waited for an event; and how often in a row it was the same that did.
+    sender: AtomicUsize,
+    exchanges: AtomicUsize,
+    /// Somebody wants the wheel, or has got it: until the thread has taken it back.
     wheel: AtomicBool,
 }
 
 impl Wishes {
     pub(super) fn note_sent(&self) {
-        set(&self.sent, true);
+        self.sender.store(this_thread(), Ordering::Relaxed);
     }
 
-    /// An application is about to wait. Whether it should drive.
+    /// This thread is about to wait. Whether it should drive.
     pub(super) fn to_drive(&self) -> bool {
-        // Threads that do this at once may miscount: it is a guess in any case.
-        let exchanges = if self.sent.load(Ordering::Relaxed) { self.exchanges.load(Ordering::Relaxed) + 1 } else { 0 };
-        self.sent.store(false, Ordering::Relaxed);
+        let sent = self.sender.swap(0, Ordering::Relaxed) == this_thread();
+        let exchanges = if sent { self.exchanges.load(Ordering::Relaxed) + 1 } else { 0 };
         self.exchanges.store(exchanges.min(EXCHANGES), Ordering::Relaxed);
         exchanges > EXCHANGES
     }
 
-    pub(super) fn has_wheel(&self) -> bool {
+    pub(super) fn is_wheel_wanted(&self) -> bool {
         self.wheel.load(Ordering::SeqCst)
     }
+}
 
-    fn forget(&self) {
-        self.exchanges.store(0, Ordering::Relaxed);
-        self.wheel.store(false, Ordering::SeqCst);
-    }
+/// A number that no other living thread has; not zero.
+fn this_thread() -> usize {
+    // Where a thread ends there is none left.
+    THREAD.try_with(|octet| &raw const *octet as usize).unwrap_or(1)
 }
 
 impl Shared {
@@ -83,19 +89,26 @@ impl Shared {
         while !state.driver.is_stopped() {
             if let Err(error) = self.turn(&mut state, &mut wheel, None) {
                 warn!("the node cannot go on: its poll failed: {error}");
-                // `End` takes it.
+                // `End` takes the state.
                 drop(state);
                 return;
             }
-            self.rest(&mut state);
-            if self.wishes.has_wheel() {
-                drop(wheel);
-                self.park(&mut state);
-                // The wheel comes first: somebody may have it again.
-                drop(state);
-                wheel = self.wheel.lock();
-                state = self.state.lock();
+            if !self.wishes.is_wheel_wanted() {
+                self.rest(&mut state);
+                continue;
             }
+            drop(wheel);
+            self.park(&mut state);
+            wheel = match self.wheel.try_lock() {
+                Some(wheel) => wheel,
+                None => {
+                    // Somebody has it again. Whoever has it takes the state next.
+                    drop(state);
+                    let wheel = self.wheel.lock();
+                    state = self.state.lock();
+                    wheel
+                }
+            };
         }
         drop(state);
         debug!("the node's thread ends");
@@ -106,8 +119,8 @@ impl Shared {
         state.parked = true;
         loop {
             let driven = state.driven;
-            if !state.driving {
-                state.asleep = Some(parked(state));
+            if !state.driving && self.leave(state) {
+                break;
             }
             let called = !self.parking.wait_for(state, PATIENCE).timed_out();
             let is_driven = state.driving || (!called && state.driven != driven);
@@ -119,53 +132,62 @@ impl Shared {
         if !state.driving {
             state.asleep = None;
         }
-        self.wishes.forget();
+        self.wishes.exchanges.store(0, Ordering::Relaxed);
+        self.wishes.wheel.store(false, Ordering::SeqCst);
     }
 
-    /// Drives until there is an event, or has come none for a while, or the wait is over.
+    /// Nobody drives until the thread, which is parked, looks again. Whether something is to be done before.
+    fn leave(&self, state: &mut State) -> bool {
+        let asleep = Sleep { until: Some(state.driver.read_clock() + PATIENCE), short: false, parked: true };
+        state.asleep = Some(asleep);
+        state.driver.is_stopped() || asleep.is_late_for(|| state.driver.due()) || self.inbox.is_awaited()
+    }
+
+    /// Drives until there is an event, or has come none for a while, or the wait is nearly over.
     pub(super) fn drive(&self, wait: Wait) {
-        let longest = after(LONGEST);
-        let end = match wait {
-            Wait::Until(at) => longest.map(|longest| longest.min(at)),
-            _ => longest,
+        let left = {
+            let longest = after(LONGEST);
+            // A poll may take a millisecond more than it should.
+            let end = match wait {
+                Wait::Until(at) => longest.zip(at.checked_sub(PATIENCE)).map(|(longest, at)| longest.min(at)),
+                _ => longest,
+            };
+            move || end.map_or(Duration::ZERO, until)
         };
-        let left = || end.map_or(Duration::ZERO, until);
-        // For less it is not worth while.
-        if left() < PATIENCE {
+        if left().is_zero() {
             return;
         }
-        let Some(mut wheel) = self.wheel.try_lock().or_else(|| {
-            if self.state.lock().driving {
-                return None;
-            }
-            self.wishes.wheel.store(true, Ordering::SeqCst);
-            self.waker.wake().ok()?;
-            self.wheel.try_lock_for(PATIENCE)
-        }) else {
-            self.wishes.forget();
-            return;
-        };
+        let Some(wheel) = self.wheel.try_lock().or_else(|| self.ask_for_wheel()) else { return };
+        let mut driving = Driving { shared: self, wheel };
         let mut state = self.state.lock();
         state.driving = true;
         while self.inbox.is_empty() && !state.driver.is_stopped() && !state.over {
             let left = left();
             // Whatever is wrong with the poll, the thread will find it as well, and say so.
-            if left.is_zero() || self.turn(&mut state, &mut wheel, Some(left)).is_err() {
+            if left.is_zero() || self.turn(&mut state, &mut driving.wheel, Some(left)).is_err() {
                 break;
             }
         }
-        state.driving = false;
-        state.driven += 1;
-        state.asleep = state.parked.then(|| parked(&state));
-        if state.driver.is_stopped() {
-            self.parking.notify_one();
+    }
+
+    /// The wheel, from the thread that polls.
+    fn ask_for_wheel(&self) -> Option<MutexGuard<'_, Wheel>> {
+        if self.state.lock().driving {
+            return None;
         }
+        self.wishes.wheel.store(true, Ordering::SeqCst);
+        self.waker.wake().ok()?;
+        self.wheel.try_lock_for(PATIENCE)
     }
 
     /// An application that could drive waits in another way.
     #[cold]
     pub(super) fn give_wheel_back(&self) {
-        let state = self.state.lock();
+        self.call_parked(&self.state.lock());
+    }
+
+    /// Has the thread take the wheel, if nobody else has it.
+    pub(super) fn call_parked(&self, state: &State) {
         if state.parked && !state.driving {
             self.parking.notify_one();
         }
@@ -201,9 +223,23 @@ impl Shared {
     }
 }
 
-/// Whatever is due before the thread looks again, it is to be called for.
-fn parked(state: &State) -> Sleep {
-    Sleep { until: Some(state.driver.now() + PATIENCE), short: false, parked: true }
+/// An application drives, until this is dropped: also where that is for a panic. The state is not locked then.
+struct Driving<'a> {
+    shared: &'a Shared,
+    wheel: MutexGuard<'a, Wheel>,
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.driving = false;
+        state.driven += 1;
+        state.asleep = None;
+        // Otherwise the thread is on its way to the wheel.
+        if state.parked && self.shared.leave(&mut state) {
+            self.shared.parking.notify_one();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -222,7 +258,7 @@ mod tests {
             for event in node.events() {
                 match event {
                     Event::Whisper { peer, content, .. } if content.text() != "quiet" => {
-                        node.whisper(peer, content).unwrap()
+                        node.whisper(peer, content).unwrap();
                     }
                     Event::Exit { .. } => break,
                     _ => {}
