@@ -249,7 +249,7 @@ mod tests {
         clock::Age,
         tests::{LONG, next, pair},
     };
-    use std::{thread, time::Duration};
+    use std::{sync::mpsc, thread, time::Duration};
 
     /// Answers every message that is not "quiet", until its peer leaves.
     fn echo(node: &Node) -> thread::JoinHandle<()> {
@@ -290,7 +290,8 @@ mod tests {
             assert!(start.is_below(LONG), "{} and {}", driven(&ann), driven(&ben));
             talk(&ann, &ben, 30, 1);
         }
-        // Nobody waits for events of ann's now. What comes is read all the same.
+        // Nobody waits for events of ann's now, and nothing is due. What comes is read all the same.
+        ann.whisper(ben.uuid(), "quiet").unwrap();
         ben.join("tea").unwrap();
         let start = Age::default();
         while ann.peers_by_group("tea").is_empty() {
@@ -299,6 +300,29 @@ mod tests {
         }
         assert!(matches!(next(&ann), Event::Join { .. }));
         talk(&ann, &ben, 300, 1);
+        ann.stop();
+        answers.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_only_receives_does_not_drive() {
+        let (ann, ben) = pair();
+        let answers = echo(&ben);
+        let (came, next_one) = mpsc::channel();
+        thread::scope(|scope| {
+            let (ann, ben) = (&ann, &ben);
+            scope.spawn(move || {
+                for _ in 0..100 {
+                    ann.whisper(ben.uuid(), "hello").unwrap();
+                    next_one.recv().unwrap();
+                }
+            });
+            for _ in 0..100 {
+                assert!(matches!(next(ann), Event::Whisper { .. }));
+                came.send(()).unwrap();
+            }
+        });
+        assert_eq!(driven(&ann), 0);
         ann.stop();
         answers.join().unwrap();
     }
