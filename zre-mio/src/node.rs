@@ -25,9 +25,10 @@ const DRIVER: Token = Token(1);
 /// Clones are handles of the same node, for any thread; they share one queue of events, so that each event goes to one
 /// caller. The node runs on a thread of its own, but sending happens on the caller's thread as far as the sockets take
 /// it at once. A thread that has sent something before each of its last waits in `recv` reads the sockets itself while it
-/// waits, so that no other is woken in between. While a program sends many small messages without a pause they are gathered into large writes, for no
-/// longer than about a millisecond; and where it is far ahead of the sockets, a caller of `whisper` rests now and then, for no
-/// longer than that. Dropping the last handle stops the node politely, which takes no more than the linger and 100 ms.
+/// waits, so that no other is woken in between. While a program sends many small messages without a pause they are gathered
+/// into large writes, for no longer than about a millisecond; and where it is far ahead of the sockets, a caller of `whisper`
+/// rests now and then, for no longer than that. Dropping the last handle stops the node politely, which takes no more than the
+/// linger and 100 ms.
 ///
 /// ```no_run
 /// use zre_mio::{Event, Node};

@@ -72,7 +72,7 @@ impl Cork {
 
 impl Driver {
     /// A connection has something to write. The first time in a breath that is done at once, for somebody may wait for it;
-    /// what follows waits for more. In a flow all of it does.
+    /// what follows waits for more. In a flow all of it does. What a connection has to write while it is read goes after that.
     pub(super) fn writable(&mut self, conn: ConnId) {
         if self.served == Some(conn) {
             return;
