@@ -1,5 +1,6 @@
 //! What the handles of a node and its thread share.
 
+mod seat;
 mod wheel;
 
 use crate::{
@@ -11,13 +12,14 @@ use crate::{
 };
 use mio::{Poll, Waker};
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use seat::{Seat, Sleep, Sleeper};
 use std::{
     collections::BTreeSet,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use wheel::{Wheel, Wishes};
-use zre_engine::{Event, ExitReason, Instant, PeerId, SendError};
+use zre_engine::{Event, ExitReason, PeerId, SendError};
 
 /// Octets that may be taken before the engine is told, while it makes peers wait.
 const QUANTUM: usize = 1 << 20;
@@ -78,13 +80,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) driver: Driver,
-    /// Whoever has the wheel polls, or is about to; or nobody has it, for a moment: until when.
-    asleep: Option<Sleep>,
-    /// The thread has left the wheel.
-    parked: bool,
-    /// An application drives; and how often one did.
-    driving: bool,
-    driven: u64,
+    seat: Seat,
     /// Peers that a `try_` call found full: ROOM is for the application.
     asked: BTreeSet<PeerId>,
     /// Callers that rest: they are ahead of the sockets.
@@ -100,38 +96,12 @@ pub(crate) struct State {
     heard: bool,
 }
 
-/// Until a time, or until something happens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sleep {
-    until: Option<Instant>,
-    /// For a moment only, in which nothing is so urgent that it has to be woken.
-    short: bool,
-    /// It is the thread, away from the wheel.
-    parked: bool,
-}
-
-impl Sleep {
-    fn is_late_for(self, due: impl FnOnce() -> Option<Instant>) -> bool {
-        if self.short {
-            return false;
-        }
-        match (self.until, due()) {
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(until), Some(due)) => due < until,
-        }
-    }
-}
-
 impl Shared {
     /// The engine has room for so many octets of events.
     pub(crate) fn new(driver: Driver, inbox: Inbox, poll: Poll, waker: Waker, room: usize) -> Self {
         let state = State {
             driver,
-            asleep: None,
-            parked: false,
-            driving: false,
-            driven: 0,
+            seat: Seat::new(),
             asked: BTreeSet::new(),
             resting_callers: 0,
             senders: 0,
@@ -305,13 +275,14 @@ impl Shared {
     /// Returns whether senders that wait were told to try again.
     fn settle(&self, state: &mut State) -> bool {
         let stirred = self.hand_over(state);
-        let driver = &state.driver;
-        if state.asleep.is_some_and(|sleep| driver.is_stopped() || sleep.is_late_for(|| driver.due())) {
-            // Once is enough until it has woken.
-            if state.asleep.take().is_some_and(|sleep| sleep.parked) {
-                self.parking.notify_one();
-            } else if let Err(error) = self.waker.wake() {
-                warn!("whoever drives the node cannot be woken: {error}");
+        let State { driver, seat, .. } = state;
+        match seat.whom_to_wake(driver.is_stopped(), || driver.due()) {
+            None => {}
+            Some(Sleeper::Parked) => self.call_parked(state),
+            Some(Sleeper::Polling) => {
+                if let Err(error) = self.waker.wake() {
+                    warn!("whoever drives the node cannot be woken: {error}");
+                }
             }
         }
         stirred
@@ -395,13 +366,13 @@ impl Shared {
         if state.driver.engine().events_waiting() <= self.ahead {
             return;
         }
-        state.asleep = Some(Sleep { until: None, short: true, parked: false });
+        state.seat.sleep(Sleep::Short);
         self.resting.store(true, Ordering::SeqCst);
         if self.inbox.taken() < self.ahead / 4 {
             self.rested.wait_for(state, PATIENCE);
         }
         self.resting.store(false, Ordering::SeqCst);
-        state.asleep = None;
+        state.seat.wake();
     }
 }
 

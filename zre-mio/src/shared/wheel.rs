@@ -5,7 +5,7 @@
 //! before each of its last waits drives the node itself while it waits. The node's own thread is parked then. Each [`PATIENCE`] it
 //! looks whether somebody still drives, and takes the wheel back where nobody does.
 
-use super::{End, PATIENCE, Shared, Sleep, State};
+use super::{End, PATIENCE, Shared, State, seat::Sleep};
 use crate::{
     clock::{after, until},
     flow::Flow,
@@ -116,31 +116,28 @@ impl Shared {
 
     /// Waits until nobody else drives any more.
     fn park(&self, state: &mut MutexGuard<'_, State>) {
-        state.parked = true;
+        state.seat.park();
         loop {
-            let driven = state.driven;
-            if !state.driving && self.leave(state) {
+            let driven = state.seat.driven();
+            if state.seat.is_empty() && self.is_thread_wanted(state) {
                 break;
             }
             let called = !self.parking.wait_for(state, PATIENCE).timed_out();
-            let is_driven = state.driving || (!called && state.driven != driven);
+            let is_driven = state.seat.is_taken() || (!called && state.seat.driven() != driven);
             if !is_driven || state.driver.is_stopped() {
                 break;
             }
         }
-        state.parked = false;
-        if !state.driving {
-            state.asleep = None;
-        }
+        state.seat.unpark();
         self.wishes.exchanges.store(0, Ordering::Relaxed);
         self.wishes.wheel.store(false, Ordering::SeqCst);
     }
 
     /// Nobody drives until the thread, which is parked, looks again. Whether something is to be done before.
-    fn leave(&self, state: &mut State) -> bool {
-        let asleep = Sleep { until: Some(state.driver.read_clock() + PATIENCE), short: false, parked: true };
-        state.asleep = Some(asleep);
-        state.driver.is_stopped() || asleep.is_late_for(|| state.driver.due()) || self.inbox.is_awaited()
+    fn is_thread_wanted(&self, state: &mut State) -> bool {
+        let State { driver, seat, .. } = state;
+        seat.sleep(Sleep::Until(Some(driver.read_clock() + PATIENCE)));
+        seat.whom_to_wake(driver.is_stopped(), || driver.due()).is_some() || self.inbox.is_awaited()
     }
 
     /// Drives until there is an event, or has come none for a while, or the wait is nearly over.
@@ -160,7 +157,7 @@ impl Shared {
         let Some(wheel) = self.wheel.try_lock().or_else(|| self.ask_for_wheel()) else { return };
         let mut driving = Driving { shared: self, wheel };
         let mut state = self.state.lock();
-        state.driving = true;
+        state.seat.take();
         while self.inbox.is_empty() && !state.driver.is_stopped() && !state.over {
             let left = left();
             // Whatever is wrong with the poll, the thread will find it as well, and say so.
@@ -172,7 +169,7 @@ impl Shared {
 
     /// The wheel, from the thread that polls.
     fn ask_for_wheel(&self) -> Option<MutexGuard<'_, Wheel>> {
-        if self.state.lock().driving {
+        if self.state.lock().seat.is_taken() {
             return None;
         }
         self.wishes.wheel.store(true, Ordering::SeqCst);
@@ -186,9 +183,9 @@ impl Shared {
         self.call_parked(&self.state.lock());
     }
 
-    /// Has the thread take the wheel, if nobody else has it.
+    /// Has the thread take the wheel, if nobody has it.
     pub(super) fn call_parked(&self, state: &State) {
-        if state.parked && !state.driving {
+        if state.seat.is_empty() {
             self.parking.notify_one();
         }
     }
@@ -198,7 +195,8 @@ impl Shared {
         let heard = mem::take(&mut state.heard);
         let short = wheel.flow.goes_on(state.driver.now(), state.driver.gathered(), heard);
         state.driver.set_flow(short);
-        state.asleep = Some(Sleep { until: state.driver.due(), short, parked: false });
+        let sleep = if short { Sleep::Short } else { Sleep::Until(state.driver.due()) };
+        state.seat.sleep(sleep);
         let timeout = [state.driver.timeout(), short.then_some(PATIENCE), limit].into_iter().flatten().min();
         let polled = MutexGuard::unlocked(state, || {
             let polled = wheel.poll.poll(&mut wheel.events, timeout);
@@ -207,7 +205,7 @@ impl Shared {
         });
         self.wanted.store(false, Ordering::Relaxed);
         state.driver.set_flow(false);
-        state.asleep = None;
+        state.seat.wake();
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
@@ -232,11 +230,7 @@ struct Driving<'a> {
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.state.lock();
-        state.driving = false;
-        state.driven += 1;
-        state.asleep = None;
-        // Otherwise the thread is on its way to the wheel.
-        if state.parked && self.shared.leave(&mut state) {
+        if state.seat.leave() && self.shared.is_thread_wanted(&mut state) {
             self.shared.parking.notify_one();
         }
     }
@@ -277,7 +271,7 @@ mod tests {
     }
 
     fn driven(node: &Node) -> u64 {
-        node.shared().state.lock().driven
+        node.shared().state.lock().seat.driven()
     }
 
     #[test]
@@ -298,7 +292,7 @@ mod tests {
             ann.whisper(ben.uuid(), "quiet").unwrap();
             let (parked, due) = {
                 let state = ann.shared().state.lock();
-                (state.parked, state.driver.due())
+                (state.seat.is_empty(), state.driver.due())
             };
             let group = format!("tea {number}");
             ben.join(&group).unwrap();

@@ -167,7 +167,7 @@ impl Node {
         (hub.up, hub.ours, hub.attempts) = (true, ours, 0);
         (hub.heard, hub.asked) = (now, now);
         if core::mem::take(&mut hub.missed) {
-            log!(warn, "gossip: the hub at {} is there", hub.at);
+            log!(warn, "gossip: the hub at {} is there now", hub.at);
         } else {
             log!(info, "gossip: the hub at {} is there", hub.at);
         }
