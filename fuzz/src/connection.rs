@@ -221,6 +221,8 @@ impl Pair {
                     moved += 1;
                 }
                 self.poll(side);
+                // What was read long ago and looked at only now may have been a question.
+                moved += self.ends[side].write(usize::MAX, 8);
             }
             if moved == 0 {
                 return;
