@@ -447,7 +447,13 @@ fn is_fair(call: &Call, answer: &Result<Option<ConnId>, CallError>) -> bool {
         (Call::LinkUp(_), CallError::Input(error)) => *error == UnknownListener,
         (Call::Start, CallError::Input(error)) => matches!(error, AlreadyStarted | NoMailbox),
         (Call::Accept(..) | Call::AcceptClient(..), CallError::Accept(error)) => {
-            matches!(error, AcceptError::NotRunning | AcceptError::Full | AcceptError::Input(UnknownListener))
+            matches!(
+                error,
+                AcceptError::NotRunning
+                    | AcceptError::Full
+                    | AcceptError::TooManyOfHost
+                    | AcceptError::Input(UnknownListener)
+            )
         }
         (Call::SetHeader(..), CallError::Config(_)) => true,
         (Call::GossipConnect(_) | Call::RequirePeer(..), CallError::Discovery(_)) => true,
