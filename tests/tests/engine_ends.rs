@@ -271,3 +271,49 @@ fn a_peer_that_refuses_us_again_and_again_is_not_stormed() {
     let connects = world.connects - before;
     assert!(connects <= 60 * 5 + 10, "{connects} attempts in a minute");
 }
+
+#[test]
+fn who_hangs_up_and_is_not_there_when_we_call_is_gone() {
+    // It has ended before we reached it.
+    let mut solo = Solo::default();
+    let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (attempt, _) = solo.connects()[0];
+    assert_eq!(solo.told(), ["ENTER b0b"]);
+    solo.broken(stock.to_node, IoCause::Finished);
+    assert_eq!(solo.told(), [""; 0], "it may come back");
+    solo.broken(attempt, IoCause::Refused);
+    assert_eq!(solo.told(), ["EXIT b0b lost"]);
+}
+
+#[test]
+fn who_was_not_there_when_we_called_is_called_again_when_it_hangs_up() {
+    let mut solo = Solo::default();
+    let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let mut attempt = solo.connects()[0].0;
+    for wait in [150, 300, 600, 1200, 2400] {
+        solo.broken(attempt, IoCause::Refused);
+        solo.pass(Duration::from_millis(wait));
+        attempt = solo.connects()[0].0;
+    }
+    solo.broken(attempt, IoCause::Refused);
+    assert_eq!(solo.told(), ["ENTER b0b"], "it talks, and may be there soon");
+    solo.broken(stock.to_node, IoCause::Finished);
+    assert_eq!(solo.connects(), []);
+    solo.pass(Duration::from_millis(100));
+    attempt = solo.connects()[0].0;
+    solo.broken(attempt, IoCause::Refused);
+    assert_eq!(solo.told(), ["EXIT b0b lost"]);
+}
+
+#[test]
+fn who_hangs_up_where_nothing_answers_may_come_back() {
+    let mut solo = Solo::default();
+    let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (attempt, _) = solo.connects()[0];
+    solo.broken(stock.to_node, IoCause::Reset);
+    solo.broken(attempt, IoCause::Unreachable);
+    solo.pass(Duration::from_millis(4900));
+    assert_eq!(solo.told(), ["ENTER b0b"]);
+    solo.pass(Duration::from_millis(200));
+    assert_eq!(solo.told(), ["EXIT b0b lost"]);
+}

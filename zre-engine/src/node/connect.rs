@@ -232,8 +232,22 @@ impl Node {
             conn.ended = true;
             return Ok(());
         }
+        let role = conn.role();
         self.broke(id);
+        if let Role::Out(peer_id) = role
+            && cause == IoCause::Refused
+        {
+            self.refused(peer_id);
+        }
         Ok(())
+    }
+
+    /// Nobody is where a peer said that it is. If it has hung up as well, it is gone.
+    fn refused(&mut self, peer_id: PeerId) {
+        let gone = |peer: &&Peer| peer.ready && peer.orphaned.is_some() && peer.contender.is_none();
+        if self.peers.get(&peer_id).filter(gone).is_some() {
+            self.exit(peer_id, ExitReason::Lost, 0);
+        }
     }
 
     /// A connection is gone, and everything that came on it has been taken.
@@ -295,9 +309,10 @@ impl Node {
             _ if peer.leaving => self.exit(peer_id, ExitReason::Left, 0),
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
             _ => {
-                // It may come back and go on where it was: libzmq does.
+                // It may come back and go on where it was: libzmq does. Unless there is nobody any more.
                 (peer.orphaned, peer.broke) = (Some(now), Some(now));
                 self.ping(peer_id);
+                self.retry_soon(peer_id);
                 self.schedule_peer(peer_id);
             }
         }
