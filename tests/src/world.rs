@@ -335,7 +335,8 @@ impl World {
             return;
         }
         let local = Address::Tcp(SocketAddr::new(address(from.0), 40000 + from.1.index() as u16));
-        let accepted = target.filter(|target| self.hosts[*target].alive).and_then(|target| {
+        let target = target.filter(|target| self.hosts[*target].alive);
+        let accepted = target.and_then(|target| {
             let conn = self.hosts[target].node.accept(now, LISTENER, local.clone(), Address::Tcp(to));
             conn.ok().map(|conn| (target, conn))
         });
@@ -347,8 +348,9 @@ impl World {
                 self.settle(end.0);
             }
             None => {
-                let closed = Input::Closed { conn: from.1, cause: IoCause::Refused };
-                let _ = self.hosts[from.0].node.handle(now, closed);
+                // Somebody who does not let it in is there all the same.
+                let cause = if target.is_some() { IoCause::Reset } else { IoCause::Refused };
+                let _ = self.hosts[from.0].node.handle(now, Input::Closed { conn: from.1, cause });
             }
         }
         self.settle(from.0);

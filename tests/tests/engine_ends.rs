@@ -3,9 +3,9 @@
 use std::time::Duration;
 use uuid::Uuid;
 use zre_engine::{Config, Event, IoCause, SendError};
-use zre_proto::message::Body;
+use zre_proto::{Message, message::Body};
 use zre_tests::{
-    solo::{Solo, Stock, dealer_opening, router_opening},
+    solo::{Solo, Stock, dealer_opening, message, router_opening},
     world::World,
 };
 
@@ -278,11 +278,45 @@ fn who_hangs_up_and_is_not_there_when_we_call_is_gone() {
     let mut solo = Solo::default();
     let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
     let (attempt, _) = solo.connects()[0];
-    assert_eq!(solo.told(), ["ENTER b0b"]);
     solo.broken(stock.to_node, IoCause::Finished);
-    assert_eq!(solo.told(), [""; 0], "it may come back");
     solo.broken(attempt, IoCause::Refused);
+    solo.pass(Duration::from_millis(240));
+    assert_eq!(solo.told(), ["ENTER b0b"], "it may come back");
+    solo.pass(Duration::from_millis(20));
     assert_eq!(solo.told(), ["EXIT b0b lost"]);
+}
+
+#[test]
+fn who_comes_back_in_the_meantime_goes_on() {
+    let mut solo = Solo::default();
+    let mut stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (attempt, _) = solo.connects()[0];
+    solo.broken(stock.to_node, IoCause::Reset);
+    solo.broken(attempt, IoCause::Refused);
+    solo.pass(Duration::from_millis(199));
+    // As libzmq does: it says no HELLO.
+    stock.to_node = solo.accept("10.0.0.2:40002");
+    stock.opening(&mut solo, stock.to_node);
+    stock.say(&mut solo, Body::Whisper, &[b"here again"]);
+    let (attempt, _) = solo.connects()[0];
+    solo.connected(attempt);
+    solo.feed(attempt, &router_opening());
+    solo.pass(Duration::from_secs(4));
+    assert_eq!(solo.told(), ["ENTER b0b", r#"WHISPER b0b [b"here again"]"#]);
+}
+
+#[test]
+fn who_is_there_at_the_next_call_has_its_time_to_come_back() {
+    let mut solo = Solo::default();
+    let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (attempt, _) = solo.connects()[0];
+    solo.broken(stock.to_node, IoCause::Reset);
+    solo.broken(attempt, IoCause::Refused);
+    solo.pass(Duration::from_millis(110));
+    let (attempt, _) = solo.connects()[0];
+    solo.connected(attempt);
+    solo.pass(Duration::from_secs(4));
+    assert_eq!(solo.told(), ["ENTER b0b"]);
 }
 
 #[test]
@@ -302,6 +336,7 @@ fn who_was_not_there_when_we_called_is_called_again_when_it_hangs_up() {
     solo.pass(Duration::from_millis(100));
     attempt = solo.connects()[0].0;
     solo.broken(attempt, IoCause::Refused);
+    solo.pass(Duration::from_millis(160));
     assert_eq!(solo.told(), ["EXIT b0b lost"]);
 }
 
@@ -315,5 +350,62 @@ fn who_hangs_up_where_nothing_answers_may_come_back() {
     solo.pass(Duration::from_millis(4900));
     assert_eq!(solo.told(), ["ENTER b0b"]);
     solo.pass(Duration::from_millis(200));
+    assert_eq!(solo.told(), ["EXIT b0b lost"]);
+}
+
+#[test]
+fn a_rival_of_who_hangs_up_gets_no_place_sooner() {
+    let mut solo = Solo::default();
+    let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (attempt, _) = solo.connects()[0];
+    let rival = solo.accept("10.0.0.66:40001");
+    stock.opening(&mut solo, rival);
+    solo.broken(stock.to_node, IoCause::Finished);
+    solo.broken(attempt, IoCause::Refused);
+    let said = message(&Message { sequence: 2, body: Body::Whisper }, &[b"it is me"]);
+    solo.feed(rival, &said);
+    solo.pass(Duration::from_millis(4900));
+    assert_eq!(solo.told(), ["ENTER b0b", "IDENTITY-CONFLICT"]);
+}
+
+#[test]
+fn who_breaks_again_and_again_is_not_called_each_time() {
+    let mut solo = Solo::default();
+    let mut stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let mut attempts = Vec::new();
+    for _ in 0..160 {
+        solo.broken(stock.to_node, IoCause::Reset);
+        solo.pass(Duration::from_millis(50));
+        stock.to_node = solo.accept("10.0.0.2:40002");
+        stock.opening(&mut solo, stock.to_node);
+        for (attempt, _) in solo.connects() {
+            solo.broken(attempt, IoCause::Unreachable);
+            attempts.push(attempt);
+        }
+    }
+    assert!((4..=16).contains(&attempts.len()), "{} attempts in eight seconds", attempts.len());
+}
+
+#[test]
+fn what_is_unread_of_who_hangs_up_comes_before_its_end() {
+    let mut config = Config::default();
+    config.limits.events = 1000;
+    let mut solo = Solo::new(config);
+    let mut stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (attempt, _) = solo.connects()[0];
+    assert_eq!(solo.told(), ["ENTER b0b"]);
+    for number in 0..10 {
+        stock.say(&mut solo, Body::Whisper, &[number.to_string().as_bytes(), &[7; 300]]);
+    }
+    assert!(!solo.reads(stock.to_node));
+    solo.broken(stock.to_node, IoCause::Finished);
+    solo.broken(attempt, IoCause::Refused);
+    solo.pass(Duration::from_millis(500));
+    let (count, told) = whispers(&mut solo);
+    assert_eq!((count, told.len()), (10, 10), "{told:?}");
+    for (attempt, _) in solo.connects() {
+        solo.broken(attempt, IoCause::Refused);
+    }
+    solo.pass(Duration::from_millis(300));
     assert_eq!(solo.told(), ["EXIT b0b lost"]);
 }

@@ -431,7 +431,16 @@ fn a_peer_that_names_another_address_than_its_own_is_found_there_by_its_beacon()
     bob.say(&mut solo, hello, &[]);
     let (conn, to) = solo.connects()[0].clone();
     assert_eq!(to.to_string(), "tcp://10.9.9.9:7000");
+    // That nobody is there says nothing of it.
+    solo.broken(bob.to_node, IoCause::Reset);
     solo.broken(conn, IoCause::Refused);
+    solo.pass(secs(2));
+    bob.to_node = solo.accept("10.9.9.9:40002");
+    bob.opening(&mut solo, bob.to_node);
+    bob.say(&mut solo, Body::Whisper, &[b"resumed"]);
+    assert_eq!(solo.told(), ["ENTER bob", r#"WHISPER bob [b"resumed"]"#]);
+    let last = solo.connects().pop().expect("it is tried");
+    solo.broken(last.0, IoCause::Refused);
     solo.datagram("10.0.0.2:5670", &bob.beacon(7000));
     solo.pass(millis(110));
     assert_eq!(solo.connects()[0].1.to_string(), "tcp://10.0.0.2:7000");

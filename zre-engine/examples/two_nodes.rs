@@ -44,7 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                                 wires.extend([((me, conn), end), ((other, end), conn)]);
                                 tell(&mut nodes[me], now, Input::Connected { conn, local })?;
                             }
-                            Err(_) => tell(&mut nodes[me], now, Input::Closed { conn, cause: IoCause::Refused })?,
+                            // It is there, and does not let this one in.
+                            Err(_) => tell(&mut nodes[me], now, Input::Closed { conn, cause: IoCause::Reset })?,
                         }
                     }
                     // There are octets to carry: all of them, and then the connection ends if this says so.

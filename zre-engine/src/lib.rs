@@ -164,8 +164,9 @@
 //!
 //! *Who closes.* Either side, once:
 //!
-//! - The system does: a read of 0 octets ([`IoCause::Finished`]), an error, an attempt that fails. ZMTP knows no
-//!   half-closed connection, so where the node has not said `Close`, the end of the one direction is the end of both. Give
+//! - The system does: a read of 0 octets ([`IoCause::Finished`]), an error, an attempt that fails. Say
+//!   [`IoCause::Refused`] only where the other machine has said that nobody listens: a peer whose own connection is gone as
+//!   well has 250 ms to come back then, and not [`Config::evasive`]. ZMTP knows no half-closed connection, so where the node has not said `Close`, the end of the one direction is the end of both. Give
 //!   what can still be read, say `Closed`, drop the socket. The id is dead from then on.
 //! - The node does, by `Close`. Give it nothing more from this connection: it is refused, or not heeded. Where
 //!   `transmit` still has octets, write them; when it has none left, drop the socket, and say nothing. If they cannot

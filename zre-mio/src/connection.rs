@@ -34,8 +34,9 @@ pub(crate) struct Connection {
     to: Option<Address>,
     /// It is to lead to a name.
     pub(crate) named: bool,
-    /// Further addresses to try.
+    /// Further addresses to try, and what came of those before.
     untried: Vec<SocketAddr>,
+    failure: Option<io::Error>,
     /// The address that it is to come from.
     from: Option<Ipv4Addr>,
     /// Where the attempt goes that is under way, if it comes from there though the system would have chosen otherwise.
@@ -100,6 +101,7 @@ impl Connection {
             to: None,
             named: false,
             untried: Vec::new(),
+            failure: None,
             from: None,
             bound: None,
             connected: false,
@@ -138,7 +140,7 @@ impl Connection {
     pub(crate) fn connect(&mut self, mut to: Vec<SocketAddr>, ears: &mut Ears, token: Token) -> io::Result<()> {
         to.reverse();
         self.untried = to;
-        self.connect_next(io::ErrorKind::AddrNotAvailable.into(), ears, token)
+        self.try_next(ears, token)
     }
 
     /// Goes on with a stream that leads there, within this machine.
@@ -154,14 +156,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Begins an attempt at the next address; without any left, that is the error.
-    pub(crate) fn connect_next(&mut self, mut error: io::Error, ears: &mut Ears, token: Token) -> io::Result<()> {
+    /// After an attempt has failed for that, begins one at the next address.
+    pub(crate) fn connect_next(&mut self, error: io::Error, ears: &mut Ears, token: Token) -> io::Result<()> {
         self.drop_stream(ears);
-        if let Some(address) = self.bound.take() {
-            // Perhaps no way leads there from that address.
-            self.from = None;
-            self.untried.push(address);
+        match self.bound.take() {
+            Some(address) => {
+                // Perhaps no way leads there from that address of ours.
+                self.from = None;
+                self.untried.push(address);
+            }
+            None => self.note_failure(error),
         }
+        self.try_next(ears, token)
+    }
+
+    /// Of several addresses, that nobody listens at one says nothing where another could not be asked.
+    fn note_failure(&mut self, error: io::Error) {
+        let refused = |before: &io::Error| before.kind() == io::ErrorKind::ConnectionRefused;
+        if self.failure.as_ref().is_none_or(refused) {
+            self.failure = Some(error);
+        }
+    }
+
+    fn try_next(&mut self, ears: &mut Ears, token: Token) -> io::Result<()> {
         while let Some(address) = self.untried.pop() {
             let begun = tcp::connect(address, self.from).and_then(|(socket, bound)| {
                 let mut stream = Stream::Tcp(socket);
@@ -176,10 +193,10 @@ impl Connection {
                     self.stream = Some(stream);
                     return Ok(());
                 }
-                Err(found) => error = found,
+                Err(error) => self.note_failure(error),
             }
         }
-        Err(error)
+        Err(self.failure.take().unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
     }
 
     /// Whether it stands, so that what is left can still be written.
@@ -430,5 +447,60 @@ impl Connections {
 
     pub(crate) fn iter(&mut self) -> impl Iterator<Item = &mut Connection> {
         self.slots.iter_mut().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll};
+    use std::net::{Ipv4Addr, TcpListener};
+    use zre_engine::{Action, Config, Input, Instant, ListenerId, ListenerKind};
+
+    /// The id of a connection that an engine asks for.
+    fn some_id(to: Address) -> ConnId {
+        let now = Instant::ZERO;
+        let mut node = Node::new(Config::default(), [7; 32], now).unwrap();
+        let at = SocketAddr::from(([127, 0, 0, 1], 1)).into();
+        let mailbox = Input::Listening { listener: ListenerId(0), kind: ListenerKind::Mailbox, at, advertise: None };
+        node.handle(now, mailbox).unwrap();
+        node.start(now).unwrap();
+        node.require_peer(now, None, to).unwrap();
+        loop {
+            if let Action::Connect { conn, .. } = node.poll_action().expect("it connects") {
+                return conn;
+            }
+        }
+    }
+
+    #[test]
+    fn that_nobody_listens_is_said_where_that_is_so_at_all_addresses() {
+        let mut poll = Poll::new().unwrap();
+        let mut ears = Ears::new(poll.registry().try_clone().unwrap(), Token(0));
+        let mut events = Events::with_capacity(4);
+        let deserted = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        // Without a scope it leads nowhere.
+        let astray: SocketAddr = "[fe80::1]:9".parse().unwrap();
+        for to in [vec![deserted], vec![deserted; 2], vec![deserted, astray], vec![astray, deserted]] {
+            let refused = !to.contains(&astray);
+            let name: Address = "tcp://somebody:9".parse().unwrap();
+            let mut connection = Connection::outgoing(some_id(name.clone()), &name, None);
+            let mut tried = connection.connect(to, &mut ears, Token(1));
+            let error = loop {
+                if let Err(error) = tried {
+                    break error;
+                }
+                tried = match connection.attempt() {
+                    Attempt::Failed(error) => connection.connect_next(error, &mut ears, Token(1)),
+                    Attempt::Stands(_) => panic!("nobody is there"),
+                    Attempt::Waits => {
+                        crate::tests::poll(&mut poll, &mut events, Some(crate::tests::LONG));
+                        assert!(!events.is_empty(), "nothing comes of it");
+                        Ok(())
+                    }
+                };
+            };
+            assert_eq!(cause(&error) == IoCause::Refused, refused, "{error}");
+        }
     }
 }

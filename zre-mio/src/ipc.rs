@@ -87,9 +87,10 @@ pub(crate) fn connect(path: &str) -> io::Result<UnixStream> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&address(path)?) {
-        // So many wait there that there is no place to wait: as if nobody listened, for now.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::ConnectionRefused.into()),
-        // There is nobody either.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::Error::other("too many wait there to be let in"))
+        }
+        // There is nobody.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::ErrorKind::ConnectionRefused.into()),
         Err(error) => Err(error),
         Ok(()) => Ok(UnixStream::from_std(socket.into())),
@@ -159,6 +160,24 @@ mod tests {
         assert_eq!(Listener::bind(Some(&path)).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(is_other_file(&path));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn where_too_many_wait_somebody_is_there_all_the_same() {
+        let path = free("busy");
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+        socket.bind(&address(&path).unwrap()).unwrap();
+        socket.listen(1).unwrap();
+        let (mut waiting, mut error) = (Vec::new(), None);
+        while error.is_none() {
+            assert!(waiting.len() < 100, "there is no end of it");
+            match connect(&path) {
+                Ok(stream) => waiting.push(stream),
+                Err(why) => error = Some(why),
+            }
+        }
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::Other);
         fs::remove_file(&path).unwrap();
     }
 

@@ -141,7 +141,7 @@ fn listen(at: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
-    // What comes during a nap is to have room. Where the system gives less, that is as it was; where it gives more, so is that.
+    // What comes during a nap is to have room: as much as the system gives, where that is less.
     if socket.recv_buffer_size().is_ok_and(|has| has < RECEIVED) {
         let _ = socket.set_recv_buffer_size(RECEIVED);
     }

@@ -7,7 +7,7 @@ use super::{
     gossip,
     grumble::complain,
     me::Me,
-    peer::{Out, Peer, ProbeWhy},
+    peer::{Orphaned, Out, Peer, ProbeWhy},
     timers::Timer,
 };
 use crate::{
@@ -32,6 +32,8 @@ const OURS: &str = "X-ZRE";
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(30);
+/// A peer whose connection breaks again within this time is not called for that each time.
+const BREAKS_OFTEN: Duration = Duration::from_secs(1);
 /// When a peer whose place another one holds is looked at again, if nothing happens before.
 const PLACE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -164,6 +166,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
         peer.out = Out::Open { conn: id, greeted: false };
         (peer.hello_at, peer.took) = (Some(now), now);
+        peer.orphaned.iter_mut().for_each(|orphaned| orphaned.refused = false);
         peer.next_out = 1;
         self.send_hello(peer_id, id, &endpoint);
         self.flush_held(peer_id);
@@ -242,11 +245,14 @@ impl Node {
         Ok(())
     }
 
-    /// Nobody is where a peer said that it is. If it has hung up as well, it is gone.
+    /// Nobody listens where we connect to a peer. If it has named that host itself and its own connection is gone as well, it
+    /// has little time to come back.
     fn refused(&mut self, peer_id: PeerId) {
-        let gone = |peer: &&Peer| peer.ready && peer.orphaned.is_some() && peer.contender.is_none();
-        if self.peers.get(&peer_id).filter(gone).is_some() {
-            self.exit(peer_id, ExitReason::Lost, 0);
+        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
+        let there = peer.named.is_none_or(|named| peer.endpoint().ip() == Some(named));
+        if let Some(orphaned) = peer.orphaned.as_mut().filter(|_| there) {
+            orphaned.refused = true;
+            self.schedule_peer(peer_id);
         }
     }
 
@@ -309,10 +315,13 @@ impl Node {
             _ if peer.leaving => self.exit(peer_id, ExitReason::Left, 0),
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
             _ => {
-                // It may come back and go on where it was: libzmq does. Unless there is nobody any more.
-                (peer.orphaned, peer.broke) = (Some(now), Some(now));
+                // It may come back and go on where it was: libzmq does. Or is there nobody any more?
+                let often = peer.broke.is_some_and(|broke| now.since(broke) < BREAKS_OFTEN);
+                (peer.orphaned, peer.broke) = (Some(Orphaned { since: now, refused: false }), Some(now));
                 self.ping(peer_id);
-                self.retry_soon(peer_id);
+                if !often {
+                    self.hasten(peer_id);
+                }
                 self.schedule_peer(peer_id);
             }
         }
@@ -334,11 +343,18 @@ impl Node {
 
     /// A peer that we fail to reach is alive: the back-off begins anew.
     pub(super) fn retry_soon(&mut self, peer_id: PeerId) {
+        self.hasten(peer_id);
+        if let Some(peer) = self.peers.get_mut(&peer_id).filter(|peer| matches!(peer.out, Out::Waiting { .. })) {
+            peer.attempts = 0;
+        }
+    }
+
+    /// The next attempt to reach a peer is due soon.
+    fn hasten(&mut self, peer_id: PeerId) {
         let soon = self.now + BACKOFF_FIRST;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         if let Out::Waiting { until } = &mut peer.out {
             *until = soon.min(*until);
-            peer.attempts = 0;
             self.schedule_peer(peer_id);
         }
     }

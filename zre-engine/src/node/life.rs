@@ -34,6 +34,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 const HELLOS: u8 = 6;
 /// How long a peer whose end of ours broke may be quiet before everything that it sent counts as read.
 pub(super) const READ_OUT: Duration = Duration::from_millis(250);
+/// How long a peer whose connection broke may take to come back where nobody listens any more: libzmq takes up to 200 ms.
+const BACK: Duration = Duration::from_millis(250);
 
 /// A HELLO that keeps to the limits, as text.
 #[derive(Debug)]
@@ -451,7 +453,7 @@ impl Node {
         if self.full.get(&id).is_some_and(|since| now >= *since + self.config.send_timeout) {
             return self.exit(id, ExitReason::Slow, 0);
         }
-        if peer.orphaned.is_some_and(|since| now >= since + self.config.evasive) {
+        if self.back_by(peer).is_some_and(|until| now >= until) {
             // Whoever claims to be it comes from another address, and nobody speaks against it.
             let Some(contender) = peer.contender else { return self.exit(id, ExitReason::Lost, 0) };
             self.take_inbound(id, contender);
@@ -482,7 +484,7 @@ impl Node {
             Out::Waiting { until } if self.phase == Phase::Running => Some(until),
             _ => None,
         };
-        let orphaned = peer.orphaned.map(|since| since + self.config.evasive);
+        let orphaned = self.back_by(peer);
         let quiet = Some(self.next_quiet(peer)).filter(|_| peer.ready);
         let slow = self.full.get(&id).map(|since| *since + self.config.send_timeout);
         // An answer would not be heard while we do not read.
@@ -490,6 +492,13 @@ impl Node {
         let successor = peer.successor.map(|(_, until)| until).filter(|_| !self.throttled);
         let contest = self.next_contest(peer);
         [introduced, retry, slow, orphaned, quiet, probe, successor, contest].into_iter().flatten().min()
+    }
+
+    /// Until when a peer whose connection broke may come back. Whoever else claims to be it gets no place sooner than otherwise.
+    fn back_by(&self, peer: &Peer) -> Option<Instant> {
+        let orphaned = peer.orphaned?;
+        let gone = orphaned.refused && peer.contender.is_none();
+        Some(orphaned.since + if gone { BACK.min(self.config.evasive) } else { self.config.evasive })
     }
 
     /// Until when a stranger must have said HELLO, and a peer that has said it must have been reached.

@@ -86,11 +86,20 @@ pub(super) struct Peer {
     pub(super) leaving: bool,
     /// Our connection broke: the relation ends as soon as what the peer has sent is read.
     pub(super) ending: Option<Box<Ending>>,
-    /// When its connection broke, if it has not come back on another.
-    pub(super) orphaned: Option<Instant>,
+    /// Its connection broke, and it has not come back on another.
+    pub(super) orphaned: Option<Orphaned>,
     /// When that was the last time, whether it has come back since or not.
     pub(super) broke: Option<Instant>,
     pub(super) clock: Clock,
+}
+
+/// A peer whose connection broke.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Orphaned {
+    /// When.
+    pub(super) since: Instant,
+    /// Nobody listens where it is, either.
+    pub(super) refused: bool,
 }
 
 /// Groups in their order: a list takes less room than a tree, and they are few.

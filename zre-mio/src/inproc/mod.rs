@@ -76,8 +76,10 @@ impl Drop for Listener {
 /// Calls whoever listens at that name.
 pub(crate) fn connect(name: &str) -> io::Result<End> {
     let mut names = NAMES.lock();
-    let listening = names.get_mut(name).filter(|listening| listening.callers.len() < BACKLOG);
-    let Some(listening) = listening else { return Err(io::ErrorKind::ConnectionRefused.into()) };
+    let Some(listening) = names.get_mut(name) else { return Err(io::ErrorKind::ConnectionRefused.into()) };
+    if listening.callers.len() >= BACKLOG {
+        return Err(io::Error::other("too many wait there to be let in"));
+    }
     let (ours, theirs) = End::pair();
     listening.callers.push_back(theirs);
     listening.ringer.ring();

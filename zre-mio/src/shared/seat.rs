@@ -171,6 +171,9 @@ mod tests {
         seat.sleep(Sleep::Until(at(5)));
         assert_eq!(woken(&mut seat, at(0)), Some(Sleeper::Polling));
 
+        seat.sleep(Sleep::Until(at(5)));
+        assert_eq!(seat.whom_to_wake(true, || None), Some(Sleeper::Polling), "the node has stopped");
+
         assert_eq!(seat.driven(), 0);
         assert!(seat.leave(), "nobody drives");
         assert_eq!(seat.driven(), 1);

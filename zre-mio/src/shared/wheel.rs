@@ -373,6 +373,7 @@ mod tests {
         answers.join().unwrap();
     }
 
+    /// That it is woken at once for that is for the seat to show: here it would look after a moment in any case.
     #[test]
     fn a_node_stops_while_the_application_drives() {
         let (ann, ben) = pair();
