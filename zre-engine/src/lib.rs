@@ -114,9 +114,9 @@
 //! ## Connections
 //!
 //! *Ids.* A [`ConnId`] is an [index](ConnId::index) for your table and a generation. The index of a connection that is
-//! gone is given to a new one, perhaps before you have taken the [`Action::Close`] of the old one. So take the actions
-//! before [`Node::accept`] (that is for your table's sake: to what comes out it makes no difference), and compare whole ids: what the poll tells late, of an old generation, is for nobody. To
-//! the node a stale id is [`InputError::UnknownConnection`], or 0 from [`Node::transmit`], and never somebody else.
+//! gone is given to a new one, perhaps before you have taken the [`Action::Close`] of the old one. So take all actions
+//! before you call [`Node::accept`]: otherwise the new connection may get an index that your table still uses. Always
+//! compare the whole id, and ignore what the poll tells of an old generation. To the node a stale id is [`InputError::UnknownConnection`], or 0 from [`Node::transmit`], and never somebody else.
 //!
 //! *Those who come.* Accept, then [`Node::accept`]: on `Ok` keep the socket under that id, and only then take the
 //! actions; on an error close the socket, and go on. `from` and `local` are the two ends as the system tells them. If
@@ -165,9 +165,10 @@
 //! *Who closes.* Either side, once:
 //!
 //! - The system does: a read of 0 octets ([`IoCause::Finished`]), an error, an attempt that fails. Say
-//!   [`IoCause::Refused`] only where the other machine has said that nobody listens: a peer whose own connection is gone as
-//!   well has 250 ms to come back then, and not [`Config::evasive`]. ZMTP knows no half-closed connection, so where the node has not said `Close`, the end of the one direction is the end of both. Give
-//!   what can still be read, say `Closed`, drop the socket. The id is dead from then on.
+//!   [`IoCause::Refused`] only where nobody listens: a peer whose own connection is gone as well has 250 ms to come back
+//!   then, and not [`Config::evasive`]. ZMTP knows no half-closed connection, so where the node has not said `Close`, the
+//!   end of the one direction is the end of both. Give what can still be read, say `Closed`, drop the socket. The id is
+//!   dead from then on.
 //! - The node does, by `Close`. Give it nothing more from this connection: it is refused, or not heeded. Where
 //!   `transmit` still has octets, write them; when it has none left, drop the socket, and say nothing. If they cannot
 //!   be written (the connection breaks, or [`Config::linger`] has passed, after which the node lets go of them by
@@ -228,7 +229,7 @@
 //! # Examples
 //!
 //! `zre-mio` is such a driver; its `driver` folder shows each of these rules. The simulator drives nodes by the same.
-//! Smaller ones, to be read from top to bottom, are in `zre-engine/examples`; each is started by
+//! Smaller ones, to be read from top to bottom, are in `zre-engine/examples`; each but the last is started by
 //! `cargo run -p zre-engine --example NAME`.
 //!
 //! | example | what it shows |
@@ -237,7 +238,7 @@
 //! | `blocking` | sockets of the standard library, and no other crate |
 //! | `tokio_engine` | tokio's sockets, with vectored writes, back-pressure and an orderly end |
 //! | `smoltcp` | a TCP/IP stack that is a library: no operating system |
-//! | `replicated` | the simulator (feature `sim`) finds a bug in an application |
+//! | `replicated` | the simulator finds a bug in an application: `cargo run --release -p zre-engine --features sim --example replicated` |
 //!
 //! # Applications
 //!
@@ -246,7 +247,7 @@
 //!
 //! # The contract
 //!
-//! Each clause is a property test of this name.
+//! Each clause is a property test: `clause_1_…` to `clause_7_…` in `tests/tests/contract.rs` and `contract_memory.rs`.
 //!
 //! 1. Any input may come at any time. `now` never goes back; if it does, the answer is
 //!    [`InputError::TimeWentBackwards`] and nothing has changed.
@@ -293,8 +294,9 @@
 //!   zgossip does, with either end of it. A tuple holds while somebody who tells it is connected, and half a minute longer.
 //! - *Peers that the user names* ([`Node::require_peer`]), by their UUID and endpoint or by the endpoint alone.
 //!
-//! Whoever is looked for so is tried again and again, more and more slowly up to every half minute, until it is there, and
-//! again when it has gone. Endpoints can be names (`tcp://host:port`), which the driver looks up ([`Input::Resolved`]), and
+//! Whoever is looked for so is tried again and again, more and more slowly (up to every 30 s, hubs up to every 5 s), until
+//! it is there, and again when it has gone. A place where somebody answers, but never as a new peer, is tried every five
+//! minutes after some attempts. Endpoints can be names (`tcp://host:port`), which the driver looks up ([`Input::Resolved`]), and
 //! `ipc://` and `inproc://`, for nodes that are reached by the same.
 //!
 //! # Who leads
@@ -302,7 +304,8 @@
 //! In a group where nodes contest ([`Node::set_contest_in_group`]) one is the leader: the one with the smallest UUID of those
 //! that contest. All members hear of it ([`Event::Leader`], [`Node::leader`]), within two seconds after the last has come or
 //! gone, if all can reach each other. Zyres take part, and Zyre's own way of it is kept to towards them: so among Zyres it
-//! may be another that they agree on, and where they come to no end, nodes of this implementation agree without them.
+//! may be another that they agree on, and where they come to no end, nodes of this implementation agree without them, after
+//! about ten seconds.
 //! Programs that do not understand elections (Pyre, zyre.js) drop whoever tells them of one; each is told once, and is
 //! known from then on.
 //!
@@ -317,7 +320,8 @@
 //! - That a peer leaves, or has moved, is believed only from its own address; the first only if it is asked by a PING and
 //!   does not answer.
 //! - Who claims the UUID of a peer from another address waits, unread, until that has failed to answer a PING
-//!   ([`Event::IdentityConflict`]). Who claims its endpoint is not connected to before.
+//!   ([`Event::IdentityConflict`]). Who claims the endpoint of a peer is not connected to
+//!   until that peer has failed to answer.
 //! - Who goes three times in a minute is taken back after 1, 2, 4 … 30 s. Places that failed are tried again as slowly.
 //! - One connection makes a node hold no more than twice what it sent, and 64 KiB.
 //!
@@ -342,12 +346,12 @@
 //! | `std` | yes | the standard halves of the dependencies; the engine's code is the same without |
 //! | `sim` | no | the simulator, `zre_engine::sim`: a cluster in a test; needs the standard library |
 //! | `arbitrary`, `proptest` | no | scenarios of the simulator from a fuzzer's octets, and from proptest |
-//! | `tracing` | no | log lines: `info` for the life of peers, `warn` for peers that break rules (a few a second at most), `trace` for every message |
+//! | `tracing` | no | log lines: `info` for the life of peers, `warn` for peers that break rules (ten at once, then one a second), `debug` for connections, `trace` for every message |
 //!
 //! # What this is not (yet)
 //!
-//! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. A node with CURVE that gossip tells of
-//! is told on, and not met.
+//! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. Where gossip
+//! tells of a node with CURVE, this node passes that on, and does not connect to it.
 // The simulator is a program for machines that have all of the standard library; nothing else here needs it.
 #![cfg_attr(not(feature = "sim"), no_std)]
 #![forbid(unsafe_code)]

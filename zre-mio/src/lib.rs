@@ -94,10 +94,11 @@
 //!
 //! | type | when | what then |
 //! |---|---|---|
-//! | [`StartError`] | at the start | nothing is left behind; the text says what to try. [`ConfigError`], [`InterfaceError`], [`BindError`] and [`EndpointError`] are in it |
-//! | [`SendError`] | `whisper`, `shout`, `join`, `leave` | nothing was sent to anybody. `UnknownPeer`: it has left again, which happens at any time. `Full` will pass |
+//! | [`StartError`] | at the start, and `gossip_bind` | nothing is left behind; the text says what to try. [`ConfigError`], [`InterfaceError`], [`BindError`] and [`EndpointError`] are in it |
+//! | [`ConfigError`] | `set_header` | nothing has changed |
+//! | [`SendError`] | `whisper`, `shout`, `join`, `leave`, `disconnect`, `set_contest_in_group` | nothing was sent to anybody. `UnknownPeer`: it has left again, which happens at any time. `Full` will pass |
 //! | [`DiscoveryError`] | `gossip_connect`, `require_peer` | nothing has changed |
-//! | [`RecvError`] | `recv` and its kin | no event yet, or never again |
+//! | [`RecvError`] | `recv` and its kin | the node has stopped, and its last event was taken. That there is no event yet is `Ok(None)` |
 //! | [`RunError`] | [`run`] | it did not start, or the poll failed |
 //!
 //! What a *peer* does wrong is no error here: its connection closes, and [`Event::Exit`] has the reason. What befalls
@@ -125,7 +126,8 @@
 //! | `tracing` | no | log lines: start, stop and the life of peers at `info`, what needs attention at `warn`, connections at `debug`, all traffic at `trace` |
 //! | `cli` | no | the program `zre` (chat, pipe, gossip, perf, sim, soak), with `tracing` |
 //!
-//! No signal handler is installed, no file and no variable of the environment is read. Linux is what is tested.
+//! No signal handler is installed. No setting comes from a file or from a variable of the environment; only a mailbox at
+//! `ipc://*` asks for the directory of temporary files (`TMPDIR`). Linux is what is tested.
 //!
 //! # The manual
 //!

@@ -26,7 +26,7 @@ pub(crate) struct NodeOptions {
     #[arg(long, value_name = "GROUP")]
     pub(crate) group: Vec<String>,
     /// The network interface to use, by name or IPv4 address, as in eth0 or 192.168.1.5; lo stays on this machine
-    /// [default: the best that is up]
+    /// [default: the best that is up]; with an --endpoint, what * means as its host [default: all]
     #[arg(long, value_name = "NAME|ADDRESS")]
     pub(crate) interface: Option<String>,
     /// The UDP port for beacons, the same for all nodes that are to meet
@@ -60,10 +60,11 @@ pub(crate) struct NodeOptions {
     /// A group to be in from the start, and in whose election of a leader to take part; may be given several times
     #[arg(long, value_name = "GROUP")]
     pub(crate) contest: Vec<String>,
-    /// Milliseconds of silence after which a peer is asked for a sign of life [default: 5000]
+    /// Milliseconds of silence, beacons included, after which a peer is asked for a sign of life; while its beacons come it is
+    /// half of --expired [default: 5000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) evasive: Option<Duration>,
-    /// Milliseconds more until it is reported as silent [default: 5000]
+    /// Milliseconds from EVASIVE, a second after it was asked, to SILENT [default: 5000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) silent: Option<Duration>,
     /// Milliseconds of silence after which it is given up [default: 30000]
@@ -75,7 +76,7 @@ pub(crate) struct NodeOptions {
     /// Milliseconds that peers have at the end to take what was sent to them [default: 1000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) linger: Option<Duration>,
-    /// Log everything, all traffic included, on standard error
+    /// Log everything, all traffic included, on standard error; where RUST_LOG is set, what that says
     #[arg(long, short)]
     pub(crate) verbose: bool,
 }

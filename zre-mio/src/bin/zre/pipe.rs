@@ -52,8 +52,17 @@ Questions:
   {"do":"peer_address","peer":"UUID"}                   and peer_name, peer_headers
   {"do":"peer_header_value","peer":"UUID","name":"k"}
 
+Replies, with the "id" of the command:
+  {"reply":"peers","id":7,"value":["UUID"]}             true where a command has nothing to say
+  {"error":"why","do":"whisper","id":7}
+
 Events: START, ENTER, EVASIVE, SILENT, EXIT, JOIN, LEAVE, LEADER, WHISPER, SHOUT, STOP; and IDENTITY-CONFLICT, where
-somebody at another address claims to be a peer.
+somebody at another address claims to be a peer. Each has "event", "peer" (a UUID) and "name", and further
+  START         "endpoint", "gossip"                    where it has them
+  ENTER         "headers", "endpoint"
+  EXIT          "reason", "unsent"
+  JOIN, LEAVE, LEADER, SHOUT                            "group"
+  WHISPER, SHOUT                                        "content", a list of frames
 
 Try it on this machine alone, in two terminals:
   zre pipe --interface lo --group tea

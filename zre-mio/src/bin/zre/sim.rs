@@ -39,7 +39,7 @@ use zre_engine::{
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// How many nodes there are; time and memory grow with the square of it [default: 10]
+    /// How many nodes there are, at most 10000; time and memory grow with the square of it [default: 10]
     #[arg(long, value_name = "N", value_parser = nodes)]
     nodes: Option<usize>,
     /// Where all chance begins; another seed is another run [default: 1]

@@ -36,7 +36,7 @@ pub(crate) struct Options {
     /// How many minutes to run, as in 60 or 0.5; the quiet at the end comes on top
     #[arg(long, value_name = "N", default_value = "1", value_parser = minutes)]
     minutes: Duration,
-    /// How many nodes there are at most; at least half of them always run. Each pair has two connections, whose four ends are
+    /// How many nodes there are at most, from 2 to 200; at least half of them always run. Each pair has two connections, whose four ends are
     /// in this process: see `ulimit -n`
     #[arg(long, value_name = "N", default_value = "8", value_parser = nodes)]
     nodes: usize,
@@ -62,8 +62,8 @@ Examples:
   zre soak                           8 nodes for a minute, on this machine alone
   zre soak --minutes 60 --nodes 20 --seed 7 --json
 
-Memory and descriptors are told for the time when all nodes had met first, at most, and when all were there again at the
-end. Memory may grow for some minutes; descriptors must be as many at the end as before the first node.
+Memory and descriptors are shown three times: when all nodes had met for the first time, the highest value, and at the end
+when all nodes are there again. Memory may grow for some minutes; descriptors must be as many at the end as before the first node.
 
 Ctrl-C ends it politely, and prints what came of it so far.
 
