@@ -306,6 +306,68 @@ fn who_comes_back_in_the_meantime_goes_on() {
 }
 
 #[test]
+fn who_is_about_to_come_back_has_its_time_for_that() {
+    for comes in [true, false] {
+        let mut solo = Solo::default();
+        let mut stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+        let (attempt, _) = solo.connects()[0];
+        solo.broken(stock.to_node, IoCause::Reset);
+        solo.broken(attempt, IoCause::Refused);
+        solo.pass(Duration::from_millis(200));
+        stock.to_node = solo.accept("10.0.0.2:40002");
+        solo.pass(Duration::from_millis(200));
+        assert_eq!(solo.told(), ["ENTER b0b"]);
+        if comes {
+            stock.opening(&mut solo, stock.to_node);
+            stock.say(&mut solo, Body::Whisper, &[b"here again"]);
+            solo.pass(Duration::from_secs(4));
+            assert_eq!(solo.told(), [r#"WHISPER b0b [b"here again"]"#]);
+        } else {
+            solo.broken(stock.to_node, IoCause::Reset);
+            solo.pass(Duration::from_millis(200));
+            assert_eq!(solo.told(), ["EXIT b0b lost"]);
+        }
+    }
+}
+
+#[test]
+fn callers_without_end_do_not_keep_who_is_gone() {
+    let mut solo = Solo::default();
+    let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+    let (attempt, _) = solo.connects()[0];
+    solo.broken(stock.to_node, IoCause::Reset);
+    solo.broken(attempt, IoCause::Refused);
+    for port in 0..51 {
+        let caller = solo.accept(&format!("10.0.0.2:{}", 40_002 + port));
+        solo.pass(Duration::from_millis(100));
+        if port < 49 {
+            assert!(solo.told().iter().all(|told| told == "ENTER b0b"));
+        }
+        solo.broken(caller, IoCause::Reset);
+    }
+    assert_eq!(solo.told(), ["EXIT b0b lost"]);
+}
+
+#[test]
+fn a_beacon_says_that_who_has_hung_up_is_there_after_all() {
+    // Before the next call, or while it is under way.
+    for (port, after) in [(7000, 90), (7001, 90), (7000, 150)] {
+        let mut solo = Solo::default();
+        let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
+        let (attempt, _) = solo.connects()[0];
+        solo.broken(stock.to_node, IoCause::Reset);
+        solo.broken(attempt, IoCause::Refused);
+        solo.pass(Duration::from_millis(after));
+        solo.datagram("10.0.0.2:5670", &stock.beacon(port));
+        solo.pass(Duration::from_millis(300));
+        assert_eq!(solo.connects()[0].1.to_string(), format!("tcp://10.0.0.2:{port}"));
+        assert_eq!(solo.told(), ["ENTER b0b"]);
+        solo.pass(Duration::from_secs(5));
+        assert_eq!(solo.told(), ["EXIT b0b lost"]);
+    }
+}
+
+#[test]
 fn who_is_there_at_the_next_call_has_its_time_to_come_back() {
     let mut solo = Solo::default();
     let stock = Stock::calls(&mut solo, BOB, "10.0.0.2");
@@ -364,8 +426,12 @@ fn a_rival_of_who_hangs_up_gets_no_place_sooner() {
     solo.broken(attempt, IoCause::Refused);
     let said = message(&Message { sequence: 2, body: Body::Whisper }, &[b"it is me"]);
     solo.feed(rival, &said);
-    solo.pass(Duration::from_millis(4900));
+    solo.pass(Duration::from_millis(1900));
     assert_eq!(solo.told(), ["ENTER b0b", "IDENTITY-CONFLICT"]);
+    // Without it, the peer's time is over.
+    solo.broken(rival, IoCause::Reset);
+    solo.pass(Duration::from_millis(10));
+    assert_eq!(solo.told(), ["EXIT b0b lost"]);
 }
 
 #[test]

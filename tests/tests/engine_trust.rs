@@ -447,6 +447,22 @@ fn a_peer_that_names_another_address_than_its_own_is_found_there_by_its_beacon()
 }
 
 #[test]
+fn a_peer_that_names_a_host_is_not_gone_where_nobody_listens_at_its_address() {
+    let mut solo = Solo::default();
+    let to_node = solo.accept("10.9.9.9:40001");
+    let mut bob = Stock { uuid: Uuid::from_u128(BOB), host: "bob.lan", sequence: 1, to_node, from_node: to_node };
+    bob.opening(&mut solo, to_node);
+    let hello = bob.hello("bob", &[]);
+    bob.say(&mut solo, hello, &[]);
+    let (conn, to) = solo.connects()[0].clone();
+    assert_eq!(to.to_string(), "tcp://10.9.9.9:7000");
+    solo.broken(bob.to_node, IoCause::Reset);
+    solo.broken(conn, IoCause::Refused);
+    solo.pass(secs(2));
+    assert_eq!(solo.told(), ["ENTER bob"]);
+}
+
+#[test]
 fn who_claims_a_newcomers_name_by_beacons_does_not_hide_it() {
     let mut solo = Solo::default();
     let mut reached = None;

@@ -95,9 +95,9 @@ pub enum IoCause {
     Finished,
     /// It was torn down in the middle.
     Reset,
-    /// The other machine says that nobody listens there. A node takes its word for it: a peer that was there a moment ago and
-    /// whose own connection has ended is gone then. Where the driver only guesses, or has other addresses of a name that it
-    /// could not ask, it is something else.
+    /// The other machine says that nobody listens there. A node takes its word for it: a peer whose own connection has ended
+    /// as well has 250 ms to come back. Where the driver only guesses, or has other addresses of a name that it could not
+    /// ask, it is something else.
     Refused,
     /// No way leads there.
     Unreachable,

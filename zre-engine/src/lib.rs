@@ -165,8 +165,8 @@
 //! *Who closes.* Either side, once:
 //!
 //! - The system does: a read of 0 octets ([`IoCause::Finished`]), an error, an attempt that fails. Say
-//!   [`IoCause::Refused`] only where nobody listens: a peer whose own connection is gone as well has 250 ms to come back
-//!   then, and not [`Config::evasive`]. ZMTP knows no half-closed connection, so where the node has not said `Close`, the
+//!   [`IoCause::Refused`] only where nobody listens: a peer whose own connection has ended has 250 ms from then on to come
+//!   back, and not [`Config::evasive`]. ZMTP knows no half-closed connection, so where the node has not said `Close`, the
 //!   end of the one direction is the end of both. Give what can still be read, say `Closed`, drop the socket. The id is
 //!   dead from then on.
 //! - The node does, by `Close`. Give it nothing more from this connection: it is refused, or not heeded. Where
@@ -295,8 +295,8 @@
 //! - *Peers that the user names* ([`Node::require_peer`]), by their UUID and endpoint or by the endpoint alone.
 //!
 //! Whoever is looked for so is tried again and again, more and more slowly (up to every 30 s, hubs up to every 5 s), until
-//! it is there, and again when it has gone. A place where somebody answers, but never as a new peer, is tried every five
-//! minutes after some attempts. Endpoints can be names (`tcp://host:port`), which the driver looks up ([`Input::Resolved`]), and
+//! it is there, and again when it has gone. A place named without a UUID where somebody answers, but never as a new
+//! peer, is tried every five minutes after some attempts. Endpoints can be names (`tcp://host:port`), which the driver looks up ([`Input::Resolved`]), and
 //! `ipc://` and `inproc://`, for nodes that are reached by the same.
 //!
 //! # Who leads

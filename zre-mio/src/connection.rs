@@ -159,18 +159,16 @@ impl Connection {
     /// After an attempt has failed for that, begins one at the next address.
     pub(crate) fn connect_next(&mut self, error: io::Error, ears: &mut Ears, token: Token) -> io::Result<()> {
         self.drop_stream(ears);
-        match self.bound.take() {
-            Some(address) => {
-                // Perhaps no way leads there from that address of ours.
-                self.from = None;
-                self.untried.push(address);
-            }
-            None => self.note_failure(error),
+        self.note_failure(error);
+        if let Some(address) = self.bound.take() {
+            // Perhaps no way leads there from that address of ours.
+            self.from = None;
+            self.untried.push(address);
         }
         self.try_next(ears, token)
     }
 
-    /// Of several addresses, that nobody listens at one says nothing where another could not be asked.
+    /// Of several attempts, that one says that nobody listens there says nothing where another came to no answer.
     fn note_failure(&mut self, error: io::Error) {
         let refused = |before: &io::Error| before.kind() == io::ErrorKind::ConnectionRefused;
         if self.failure.as_ref().is_none_or(refused) {

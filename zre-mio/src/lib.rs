@@ -126,8 +126,8 @@
 //! | `tracing` | no | log lines: start, stop and the life of peers at `info`, what needs attention at `warn`, connections at `debug`, all traffic at `trace` |
 //! | `cli` | no | the program `zre` (chat, pipe, gossip, perf, sim, soak), with `tracing` |
 //!
-//! No signal handler is installed. No setting comes from a file or from a variable of the environment; only a mailbox at
-//! `ipc://*` asks for the directory of temporary files (`TMPDIR`). Linux is what is tested.
+//! No signal handler is installed. No setting comes from a file or from a variable of the environment; only a mailbox or
+//! hub at `ipc://*` asks for the directory of temporary files (`TMPDIR`). Linux is what is tested.
 //!
 //! # The manual
 //!

@@ -6,6 +6,7 @@ use super::{
     conns::{Conn, Role},
     gossip,
     grumble::complain,
+    life::BACK,
     me::Me,
     peer::{Orphaned, Out, Peer, ProbeWhy},
     timers::Timer,
@@ -166,7 +167,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return Ok(()) };
         peer.out = Out::Open { conn: id, greeted: false };
         (peer.hello_at, peer.took) = (Some(now), now);
-        peer.orphaned.iter_mut().for_each(|orphaned| orphaned.refused = false);
+        peer.may_be_there();
         peer.next_out = 1;
         self.send_hello(peer_id, id, &endpoint);
         self.flush_held(peer_id);
@@ -248,10 +249,11 @@ impl Node {
     /// Nobody listens where we connect to a peer. If it has named that host itself and its own connection is gone as well, it
     /// has little time to come back.
     fn refused(&mut self, peer_id: PeerId) {
+        let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let there = peer.named.is_none_or(|named| peer.endpoint().ip() == Some(named));
+        let there = peer.named == peer.endpoint().ip();
         if let Some(orphaned) = peer.orphaned.as_mut().filter(|_| there) {
-            orphaned.refused = true;
+            orphaned.refused.get_or_insert(now.max(orphaned.since + BACK));
             self.schedule_peer(peer_id);
         }
     }
@@ -292,7 +294,7 @@ impl Node {
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         if peer.contender == Some(id) {
             (peer.contender, peer.contest_lost) = (None, false);
-            return;
+            return self.schedule_peer(peer_id);
         }
         if peer.successor.is_some_and(|(successor, _)| successor == id) {
             peer.successor = None;
@@ -317,7 +319,7 @@ impl Node {
             _ => {
                 // It may come back and go on where it was: libzmq does. Or is there nobody any more?
                 let often = peer.broke.is_some_and(|broke| now.since(broke) < BREAKS_OFTEN);
-                (peer.orphaned, peer.broke) = (Some(Orphaned { since: now, refused: false }), Some(now));
+                (peer.orphaned, peer.broke) = (Some(Orphaned { since: now, refused: None }), Some(now));
                 self.ping(peer_id);
                 if !often {
                     self.hasten(peer_id);

@@ -129,6 +129,7 @@ impl Node {
             return Err("not the peer's address");
         }
         peer.quiet.beacon = Some(now);
+        peer.may_be_there();
         if peer.ending.is_some() || self.phase != Phase::Running {
             return Ok(());
         }

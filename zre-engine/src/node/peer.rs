@@ -98,8 +98,8 @@ pub(super) struct Peer {
 pub(super) struct Orphaned {
     /// When.
     pub(super) since: Instant,
-    /// Nobody listens where it is, either.
-    pub(super) refused: bool,
+    /// Nobody listens where it is, either: until when it may come back then.
+    pub(super) refused: Option<Instant>,
 }
 
 /// Groups in their order: a list takes less room than a tree, and they are few.
@@ -372,6 +372,11 @@ impl Peer {
     /// For [`Peers::relocate`](super::peers::Peers::relocate) only.
     pub(super) fn move_to(&mut self, endpoint: Address) {
         self.endpoint = endpoint;
+    }
+
+    /// That nobody listens where it is is not so, or not known, any more.
+    pub(super) fn may_be_there(&mut self) {
+        self.orphaned.iter_mut().for_each(|orphaned| orphaned.refused = None);
     }
 
     /// Answers to PINGs may have been lost with a connection of the peer's: none is waited for any more.

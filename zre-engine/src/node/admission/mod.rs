@@ -81,6 +81,11 @@ impl Admission {
         self.callers.pin(id, pinned);
     }
 
+    /// Whether there is a caller from this host.
+    pub(super) fn calls_from(&self, host: Host) -> bool {
+        self.callers.any_of(host)
+    }
+
     /// A caller is known now, or gone.
     pub(super) fn is_no_caller(&mut self, id: ConnId) {
         self.callers.leave(id);

@@ -66,6 +66,11 @@ impl<K: Copy + Ord> Places<K> {
         }
     }
 
+    /// Whether somebody from this host has a place.
+    pub(in crate::node) fn any_of(&self, host: Host) -> bool {
+        self.of_host.contains_key(&host)
+    }
+
     pub(in crate::node) fn take(&mut self, who: K, host: Host, since: Instant) {
         self.leave(who);
         self.holders.insert(who, Holder { host, since, pinned: false });

@@ -64,7 +64,7 @@ pub(crate) struct NodeOptions {
     /// half of --expired [default: 5000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) evasive: Option<Duration>,
-    /// Milliseconds from EVASIVE, a second after it was asked, to SILENT [default: 5000]
+    /// Milliseconds from EVASIVE (it was asked a second before, and has not answered) to SILENT [default: 5000]
     #[arg(long, value_name = "MS", value_parser = milliseconds)]
     pub(crate) silent: Option<Duration>,
     /// Milliseconds of silence after which it is given up [default: 30000]

@@ -63,7 +63,8 @@ Examples:
   zre soak --minutes 60 --nodes 20 --seed 7 --json
 
 Memory and descriptors are shown three times: when all nodes had met for the first time, the highest value, and at the end
-when all nodes are there again. Memory may grow for some minutes; descriptors must be as many at the end as before the first node.
+when all nodes are there again. Memory may grow for some minutes; descriptors must be as many after the last node has stopped as
+before the first.
 
 Ctrl-C ends it politely, and prints what came of it so far.
 
