@@ -6,9 +6,8 @@ use super::{
     conns::{Conn, Role},
     gossip,
     grumble::complain,
-    life::BACK,
     me::Me,
-    peer::{Orphaned, Out, Peer, ProbeWhy},
+    peer::{Out, Peer, ProbeWhy},
     timers::Timer,
 };
 use crate::{
@@ -33,8 +32,6 @@ const OURS: &str = "X-ZRE";
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MOST: Duration = Duration::from_secs(30);
-/// A peer whose connection breaks again within this time is not called for that each time.
-const BREAKS_OFTEN: Duration = Duration::from_secs(1);
 /// When a peer whose place another one holds is looked at again, if nothing happens before.
 const PLACE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -246,18 +243,6 @@ impl Node {
         Ok(())
     }
 
-    /// Nobody listens where we connect to a peer. If it has named that host itself and its own connection is gone as well, it
-    /// has little time to come back.
-    fn refused(&mut self, peer_id: PeerId) {
-        let now = self.now;
-        let Some(peer) = self.peers.get_mut(&peer_id) else { return };
-        let there = peer.named == peer.endpoint().ip();
-        if let Some(orphaned) = peer.orphaned.as_mut().filter(|_| there) {
-            orphaned.refused.get_or_insert(now.max(orphaned.since + BACK));
-            self.schedule_peer(peer_id);
-        }
-    }
-
     /// A connection is gone, and everything that came on it has been taken.
     pub(super) fn broke(&mut self, id: ConnId) {
         let unsent = self.conns.get(id).and_then(|conn| conn.zmtp.as_ref()).map_or(0, Connection::unsent);
@@ -290,7 +275,6 @@ impl Node {
     }
 
     fn inbound_broke(&mut self, peer_id: PeerId, id: ConnId) {
-        let now = self.now;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         if peer.contender == Some(id) {
             (peer.contender, peer.contest_lost) = (None, false);
@@ -316,16 +300,7 @@ impl Node {
         match peer.probe.map(|probe| probe.why) {
             _ if peer.leaving => self.exit(peer_id, ExitReason::Left, 0),
             Some(ProbeWhy::Replaced) => self.exit(peer_id, ExitReason::Replaced, 0),
-            _ => {
-                // It may come back and go on where it was: libzmq does. Or is there nobody any more?
-                let often = peer.broke.is_some_and(|broke| now.since(broke) < BREAKS_OFTEN);
-                (peer.orphaned, peer.broke) = (Some(Orphaned { since: now, refused: None }), Some(now));
-                self.ping(peer_id);
-                if !often {
-                    self.hasten(peer_id);
-                }
-                self.schedule_peer(peer_id);
-            }
+            _ => self.orphan(peer_id),
         }
     }
 
@@ -352,7 +327,7 @@ impl Node {
     }
 
     /// The next attempt to reach a peer is due soon.
-    fn hasten(&mut self, peer_id: PeerId) {
+    pub(super) fn hasten(&mut self, peer_id: PeerId) {
         let soon = self.now + BACKOFF_FIRST;
         let Some(peer) = self.peers.get_mut(&peer_id) else { return };
         if let Out::Waiting { until } = &mut peer.out {

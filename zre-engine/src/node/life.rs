@@ -34,9 +34,6 @@ const ANSWER: Duration = Duration::from_secs(10);
 const HELLOS: u8 = 6;
 /// How long a peer whose end of ours broke may be quiet before everything that it sent counts as read.
 pub(super) const READ_OUT: Duration = Duration::from_millis(250);
-/// How long a peer whose connection broke may take to come back where nobody listens any more: libzmq takes up to 200 ms.
-pub(super) const BACK: Duration = Duration::from_millis(250);
-
 /// A HELLO that keeps to the limits, as text.
 #[derive(Debug)]
 pub(super) struct Introduction {
@@ -449,17 +446,11 @@ impl Node {
         if let Some(probe) = peer.probe.filter(|probe| now >= probe.until && !self.throttled) {
             self.serve_probe(id, probe);
         }
-        let Some(peer) = self.peers.get(&id) else { return };
         if self.full.get(&id).is_some_and(|since| now >= *since + self.config.send_timeout) {
             return self.exit(id, ExitReason::Slow, 0);
         }
-        let is_over = self.back_by(peer).is_some_and(|until| now >= until);
-        if is_over && !self.may_be_calling(id) {
-            // Whoever claims to be it comes from another address, and nobody speaks against it.
-            let contender = self.peers.get(&id).and_then(|peer| peer.contender);
-            let Some(contender) = contender else { return self.exit(id, ExitReason::Lost, 0) };
-            self.take_inbound(id, contender);
-            self.resume(contender);
+        if !self.serve_orphaned(id) {
+            return;
         }
         let Some(peer) = self.peers.get(&id) else { return };
         if matches!(peer.out, Out::Waiting { until } if now >= until) && self.phase == Phase::Running {
@@ -494,26 +485,6 @@ impl Node {
         let successor = peer.successor.map(|(_, until)| until).filter(|_| !self.throttled);
         let contest = self.next_contest(peer);
         [introduced, retry, slow, orphaned, quiet, probe, successor, contest].into_iter().flatten().min()
-    }
-
-    /// Until when a peer whose connection broke may come back. Whoever else claims to be it gets no place sooner than otherwise.
-    fn back_by(&self, peer: &Peer) -> Option<Instant> {
-        let orphaned = peer.orphaned?;
-        let at_last = orphaned.since + self.config.evasive;
-        let gone = orphaned.refused.filter(|_| peer.contender.is_none());
-        Some(gone.map_or(at_last, |until| until.min(at_last)))
-    }
-
-    /// Whether somebody calls from where a peer was: it may be the peer. Then it has some time more.
-    fn may_be_calling(&mut self, id: PeerId) -> bool {
-        let at_last = self.now - self.config.evasive;
-        let Some(peer) = self.peers.get_mut(&id) else { return false };
-        let Some(orphaned) = peer.orphaned.as_mut().filter(|orphaned| orphaned.since > at_last) else { return false };
-        let calls = self.admission.calls_from(peer.home);
-        if calls {
-            orphaned.refused = Some(self.now + BACK);
-        }
-        calls
     }
 
     /// Until when a stranger must have said HELLO, and a peer that has said it must have been reached.

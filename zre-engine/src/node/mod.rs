@@ -9,6 +9,7 @@
 //! | `admission/` | who gets in, and how fast: strangers, callers, newcomers, those who come back too often |
 //! | `connect` | connections: attempts, handshakes, breaks |
 //! | `takeover` | whose connection a peer is heard on |
+//! | `orphaned` | peers whose own connection is gone, and who may come back |
 //! | `sought` | peers that are looked for because gossip or the user says where they are |
 //! | `gossip/` | hubs, and being one |
 //! | `whereabouts` | where peers are, and who holds a place that two claim |
@@ -34,6 +35,7 @@ mod gossip;
 mod grumble;
 mod life;
 mod me;
+mod orphaned;
 mod peer;
 mod peers;
 mod pressure;

@@ -1,6 +1,7 @@
 //! What a node knows of its peers.
 
 use super::{
+    orphaned::Orphaned,
     timers::Clock,
     wrap::{Guess, Wrap},
 };
@@ -91,15 +92,6 @@ pub(super) struct Peer {
     /// When that was the last time, whether it has come back since or not.
     pub(super) broke: Option<Instant>,
     pub(super) clock: Clock,
-}
-
-/// A peer whose connection broke.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Orphaned {
-    /// When.
-    pub(super) since: Instant,
-    /// Nobody listens where it is, either: until when it may come back then.
-    pub(super) refused: Option<Instant>,
 }
 
 /// Groups in their order: a list takes less room than a tree, and they are few.
@@ -372,11 +364,6 @@ impl Peer {
     /// For [`Peers::relocate`](super::peers::Peers::relocate) only.
     pub(super) fn move_to(&mut self, endpoint: Address) {
         self.endpoint = endpoint;
-    }
-
-    /// That nobody listens where it is is not so, or not known, any more.
-    pub(super) fn may_be_there(&mut self) {
-        self.orphaned.iter_mut().for_each(|orphaned| orphaned.refused = None);
     }
 
     /// Answers to PINGs may have been lost with a connection of the peer's: none is waited for any more.
