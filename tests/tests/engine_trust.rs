@@ -420,17 +420,22 @@ fn a_peer_that_resumes_from_its_other_address_goes_on_though_its_beacons_come_fr
     assert_eq!(solo.told(), ["IDENTITY-CONFLICT", r#"WHISPER stock [b"resumed"]"#]);
 }
 
+/// A peer whose connection comes from an address at which it does not listen, and the node's attempt to reach it there.
+fn calls_from_elsewhere(solo: &mut Solo, host: &'static str) -> (Stock, ConnId) {
+    let to_node = solo.accept("10.9.9.9:40001");
+    let mut bob = Stock { uuid: Uuid::from_u128(BOB), host, sequence: 1, to_node, from_node: to_node };
+    bob.opening(solo, to_node);
+    let hello = bob.hello("bob", &[]);
+    bob.say(solo, hello, &[]);
+    let (conn, to) = solo.connects()[0].clone();
+    assert_eq!(to.to_string(), "tcp://10.9.9.9:7000");
+    (bob, conn)
+}
+
 #[test]
 fn a_peer_that_names_another_address_than_its_own_is_found_there_by_its_beacon() {
     let mut solo = Solo::default();
-    // Its connection comes from an address at which it does not listen.
-    let to_node = solo.accept("10.9.9.9:40001");
-    let mut bob = Stock { uuid: Uuid::from_u128(BOB), host: "10.0.0.2", sequence: 1, to_node, from_node: to_node };
-    bob.opening(&mut solo, to_node);
-    let hello = bob.hello("bob", &[]);
-    bob.say(&mut solo, hello, &[]);
-    let (conn, to) = solo.connects()[0].clone();
-    assert_eq!(to.to_string(), "tcp://10.9.9.9:7000");
+    let (mut bob, conn) = calls_from_elsewhere(&mut solo, "10.0.0.2");
     // That nobody is there says nothing of it.
     solo.broken(bob.to_node, IoCause::Reset);
     solo.broken(conn, IoCause::Refused);
@@ -449,13 +454,7 @@ fn a_peer_that_names_another_address_than_its_own_is_found_there_by_its_beacon()
 #[test]
 fn a_peer_that_names_a_host_is_not_gone_where_nobody_listens_at_its_address() {
     let mut solo = Solo::default();
-    let to_node = solo.accept("10.9.9.9:40001");
-    let mut bob = Stock { uuid: Uuid::from_u128(BOB), host: "bob.lan", sequence: 1, to_node, from_node: to_node };
-    bob.opening(&mut solo, to_node);
-    let hello = bob.hello("bob", &[]);
-    bob.say(&mut solo, hello, &[]);
-    let (conn, to) = solo.connects()[0].clone();
-    assert_eq!(to.to_string(), "tcp://10.9.9.9:7000");
+    let (bob, conn) = calls_from_elsewhere(&mut solo, "bob.lan");
     solo.broken(bob.to_node, IoCause::Reset);
     solo.broken(conn, IoCause::Refused);
     solo.pass(secs(2));
