@@ -116,7 +116,8 @@
 //! *Ids.* A [`ConnId`] is an [index](ConnId::index) for your table and a generation. The index of a connection that is
 //! gone is given to a new one, perhaps before you have taken the [`Action::Close`] of the old one. So take all actions
 //! before you call [`Node::accept`]: otherwise the new connection may get an index that your table still uses. Always
-//! compare the whole id, and ignore what the poll tells of an old generation. To the node a stale id is [`InputError::UnknownConnection`], or 0 from [`Node::transmit`], and never somebody else.
+//! compare the whole id, and ignore what the poll tells of an old generation. To the node a stale id is
+//! [`InputError::UnknownConnection`], or 0 from [`Node::transmit`], and never somebody else.
 //!
 //! *Those who come.* Accept, then [`Node::accept`]: on `Ok` keep the socket under that id, and only then take the
 //! actions; on an error close the socket, and go on. `from` and `local` are the two ends as the system tells them. If
@@ -296,8 +297,8 @@
 //!
 //! Whoever is looked for so is tried again and again, more and more slowly (up to every 30 s, hubs up to every 5 s), until
 //! it is there, and again when it has gone. A place named without a UUID where somebody answers, but never as a new
-//! peer, is tried every five minutes after some attempts. Endpoints can be names (`tcp://host:port`), which the driver looks up ([`Input::Resolved`]), and
-//! `ipc://` and `inproc://`, for nodes that are reached by the same.
+//! peer, is tried every five minutes after some attempts. Endpoints can be names (`tcp://host:port`), which the driver looks
+//! up ([`Input::Resolved`]), and `ipc://` and `inproc://`, for nodes that are reached by the same.
 //!
 //! # Who leads
 //!
@@ -320,8 +321,8 @@
 //! - That a peer leaves, or has moved, is believed only from its own address; the first only if it is asked by a PING and
 //!   does not answer.
 //! - Who claims the UUID of a peer from another address waits, unread, until that has failed to answer a PING
-//!   ([`Event::IdentityConflict`]). Who claims the endpoint of a peer is not connected to
-//!   until that peer has failed to answer.
+//!   ([`Event::IdentityConflict`]). Who claims the endpoint of a peer is not connected to until that peer has
+//!   failed to answer.
 //! - Who goes three times in a minute is taken back after 1, 2, 4 … 30 s. Places that failed are tried again as slowly.
 //! - One connection makes a node hold no more than twice what it sent, and 64 KiB.
 //!
@@ -350,8 +351,8 @@
 //!
 //! # What this is not (yet)
 //!
-//! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. Where gossip
-//! tells of a node with CURVE, this node passes that on, and does not connect to it.
+//! No CURVE: all connections use the NULL mechanism, without authentication or secrecy. Where gossip tells of a node
+//! with CURVE, this node passes that on, and does not connect to it.
 // The simulator is a program for machines that have all of the standard library; nothing else here needs it.
 #![cfg_attr(not(feature = "sim"), no_std)]
 #![forbid(unsafe_code)]

@@ -34,6 +34,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 const HELLOS: u8 = 6;
 /// How long a peer whose end of ours broke may be quiet before everything that it sent counts as read.
 pub(super) const READ_OUT: Duration = Duration::from_millis(250);
+
 /// A HELLO that keeps to the limits, as text.
 #[derive(Debug)]
 pub(super) struct Introduction {
